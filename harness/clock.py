@@ -12,8 +12,8 @@ def now() -> float:
 class ClockWatch:
     """Notices when the real-time clock is stepped during a boot (NTP, a person): stamps are then not comparable.
 
-    Compares real time with the monotonic clock; `step()` gives the seconds by which real time has moved against it since
-    the start, 0.0 when within `tolerance` seconds (slewing by NTP is at most 500 ppm: 0.06 s in two minutes).
+    Compares real time with the monotonic clock; `step()` gives the seconds by which real time has moved against it
+    since the start, 0.0 when within `tolerance` seconds (slewing by NTP is at most 500 ppm: 0.06 s in two minutes).
     """
 
     def __init__(self, tolerance: float = 0.25) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The error tree: every error says who must act.
 
-A class never turns into another on its way up: the exit code of `piboot`, the colour in the terminal and the verdict on the
-record all follow from it.
+A class never turns into another on its way up: the exit code of `piboot`, the colour in the terminal and the verdict
+on the record all follow from it.
 """
 
 from typing import ClassVar

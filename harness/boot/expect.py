@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the judge is told of a boot before it happens: board, budgets, and the server that should answer
+(`expect.json`).
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Expected(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExpectedServer(Expected):
+    """The netboot server as lab.yaml or the rig describes it; None or empty: not known, not judged.
+
+    dhcp: addresses of the servers that may answer (lease and proxy); tftp: the TFTP server's address; prefix: the
+    directory that the board's files must come from ("91cdf03d/", "" for the TFTP root); root_kind: "nfs", "iscsi",
+    "rbd" ...; root_source: e.g. "10.77.0.1:/srv/nfs/91cdf03d".
+    """
+
+    dhcp: tuple[str, ...] = ()
+    tftp: str | None = None
+    tftp_root: str | None = None
+    prefix: str | None = None
+    root_kind: str | None = None
+    root_source: str | None = None
+    cmdline: str | None = None
+
+
+class Expectation(Expected):
+    """budgets: stage -> seconds; until: the last stage to wait for; grace: a stage is given up after budget x grace
+    (so that a slow boot is
+    seen to its end and called late, not cut off); hostname: of the login prompt."""
+
+    board: str
+    model: str
+    serial_number: str = ""
+    mac: str = ""
+    emulated: bool = False
+    speed: float = 1.0
+    until: Literal["power", "link", "dhcp", "firmware", "kernel", "initramfs", "root", "userspace", "login"] = "login"
+    budgets: dict[str, float] = Field(default_factory=dict)
+    grace: float = 2.0
+    server: ExpectedServer = Field(default_factory=ExpectedServer)
+    login_user: str | None = None
+    has_console: bool = True
+    has_wire: bool = True

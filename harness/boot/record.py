@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The boot record: all that is known of one boot, as it stands in `record.json`.
+
+Times are epoch seconds (float, microseconds), durations seconds, sizes octets. `SCHEMA` rises when a reader of an
+older version would read a newer one wrongly.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+
+STAGES = ("power", "link", "dhcp", "firmware", "kernel", "initramfs", "root", "userspace", "login")
+
+StageVerdict = Literal["passed", "late", "failed", "not reached", "unseen", "not asked"]
+
+
+class Part(BaseModel):
+    """Base of all parts of a record: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Evidence(Part):
+    """Where an observation stands: packet number in the capture, line number on the console, or line of power.jsonl."""
+
+    source: Literal["packet", "console", "power", "harness"]
+    ref: int = 0
+    t: float | None = None
+    text: str = ""
+
+
+class Stage(Part):
+    """One stage. verdict: passed; late (done, but over its budget); failed; not reached (an earlier one failed);
+    unseen (passed over
+    without evidence of its own, e.g. no console); not asked (the boot was to be followed only so far)."""
+
+    name: str
+    start: float | None = None
+    end: float | None = None
+    duration_s: float | None = None
+    budget_s: float | None = None
+    verdict: StageVerdict = "not reached"
+    evidence: tuple[Evidence, ...] = ()
+    note: str = ""
+
+
+class DhcpStep(Part):
+    """One message of an exchange, for the record: option values as hex."""
+
+    t: float
+    packet: int
+    type: str
+    src_ip: str
+    src_mac: str
+    yiaddr: str = "0.0.0.0"  # noqa: S104 - "unset" in BOOTP, nothing is bound
+    siaddr: str = "0.0.0.0"  # noqa: S104
+    server_id: str | None = None
+    options: tuple[tuple[int, str], ...] = ()
+
+
+class DhcpExchange(Part):
+    """One DHCP transaction of one client stage.
+
+    client: who asked ("firmware": the boot ROM or bootloader of a Pi; "os": a kernel or initramfs or operating system; "uefi", "ipxe", "u-boot").
+    result: "ack", "nak", "offer only" (a boot ROM never sends REQUEST), "no answer", "incomplete".
+    """
+
+    client: str
+    xid: int
+    mac: str
+    start: float
+    end: float
+    duration_s: float
+    result: str
+    address: str | None = None
+    server: str | None = None
+    tftp_server: str | None = None
+    tftp_from: str | None = None
+    vendor_class: str = ""
+    servers_seen: tuple[str, ...] = ()
+    discovers: int = 0
+    messages: tuple[DhcpStep, ...] = ()
+
+
+class TftpTransfer(Part):
+    """One TFTP read (RFC 1350, 2347-2349).
+
+    result: "complete" (the last DATA block was acknowledged), "not found", "refused" (another ERROR of the server),
+    "early terminate" (a probe: the client only asked whether the file is there), "client error", "timeout" (given
+    up), "incomplete" (the capture ends in it). kind: "get", or "probe" (ended by the client on purpose after OACK or
+    the first block). bytes: of file content that was acknowledged; blocks: DATA blocks without repetitions;
+    retransmissions: repeated DATA and repeated RRQ. path: as on the wire; asked_by: "eeprom", "start4.elf",
+    "bootcode", "os", ... or "" when not known.
+    """
+
+    path: str
+    result: str
+    kind: Literal["get", "probe"]
+    client_ip: str
+    server_ip: str
+    client_port: int
+    server_port: int | None = None
+    asked_by: str = ""
+    start: float
+    end: float
+    duration_s: float
+    bytes: int = 0
+    tsize: int | None = None
+    blksize: int = 512
+    oack: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    blocks: int = 0
+    retransmissions: int = 0
+    throughput: float | None = None
+    sha256: str | None = None
+    error_code: int | None = None
+    error_text: str = ""
+    first_packet: int
+    last_packet: int
+
+    @property
+    def size(self) -> int:
+        """Octets delivered."""
+        return self.bytes
+
+    @property
+    def complete(self) -> bool:
+        return self.result == "complete"
+
+
+class Finding(Part):
+    """A named cause. who: "server", "board", "lab", "config", "network"; severity: "fault" explains a failure,
+    "warning" does not.
+    """
+
+    id: str
+    title: str
+    stage: str
+    who: str
+    remedy: str
+    severity: Literal["fault", "warning"] = "fault"
+    evidence: tuple[Evidence, ...] = ()
+
+
+class MilestoneSeen(Part):
+    name: str
+    t: float
+    line: int
+    text: str
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+class RootSeen(Part):
+    """What the wire and the running system say of the root file system. source e.g. "10.77.0.1:/srv/nfs/91cdf03d"."""
+
+    protocol: str | None = None
+    server: str | None = None
+    path: str | None = None
+    status: int | None = None
+    source: str | None = None
+    fstype: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class OsSeen(Part):
+    """What the running system said after the login; None where it was not asked or did not answer."""
+
+    kernel_release: str | None = None
+    cmdline: str | None = None
+    state: str | None = None
+    failed_units: tuple[str, ...] | None = None
+
+
+class CaptureInfo(Part):
+    """packets: written to `file`; received: counted by the kernel's filter; dropped: lost for want of buffer; filter:
+    pcap-filter(7) text.
+    """
+
+    packets: int
+    dropped: int
+    received: int | None = None
+    file: str = "capture.pcapng"
+    interface: str = ""
+    filter: str = ""
+    complete: bool = True
+
+
+class ConsoleInfo(Part):
+    file: str = "console.log"
+    bytes: int = 0
+    lines: int = 0
+    gaps: tuple[Evidence, ...] = ()
+
+
+class BootRecord(Part):
+    """All of one boot. verdict: "passed", "failed(<stage>)", "infra" or "config"."""
+
+    schema_version: int = SCHEMA
+    harness_version: str = ""
+    board: str
+    model: str
+    serial_number: str = ""
+    mac: str = ""
+    started: float
+    ended: float
+    duration_s: float
+    verdict: str
+    failed_stage: str | None = None
+    reason: str = ""
+    stages: tuple[Stage, ...] = ()
+    dhcp: tuple[DhcpExchange, ...] = ()
+    tftp: tuple[TftpTransfer, ...] = ()
+    root: RootSeen | None = None
+    os: OsSeen | None = None
+    milestones: tuple[MilestoneSeen, ...] = ()
+    capture: CaptureInfo | None = None
+    console: ConsoleInfo | None = None
+    machine: dict[str, Any] | None = None
+    clock_step_s: float = 0.0
+    findings: tuple[Finding, ...] = ()
+    artefacts: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "passed"
+
+    def stage(self, name: str) -> Stage:
+        """The stage `name`; KeyError when there is no such stage."""
+        return {stage.name: stage for stage in self.stages}[name]
