@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Findings: named causes with their evidence, who is to act, and what to change.
+
+Each rule is a function of the facts that yields findings. `find` gives the faults that explain the failed stage first, in the
+order of the boot, then the warnings.
+"""
+
+from collections.abc import Callable, Iterator
+
+from harness.boot.facts import Facts
+from harness.boot.findings_net import NET_RULES
+from harness.boot.findings_os import OS_RULES
+from harness.boot.record import STAGES, Evidence, Finding
+
+Rule = Callable[[Facts], Iterator[Finding]]
+
+
+def infra(facts: Facts) -> Iterator[Finding]:
+    """The lab's own gear ended the boot."""
+    ended = facts.ended
+    if ended is not None and ended.reason in {"infra", "config"}:
+        yield Finding(
+            id=ended.reason,
+            title=ended.detail,
+            stage=next((stage.name for stage in facts.stages if stage.verdict == "not reached"), STAGES[-1]),
+            who="lab" if ended.reason == "infra" else "config",
+            remedy=ended.remedy,
+            evidence=(Evidence(source="harness", t=ended.t, text=ended.detail),),
+        )
+
+
+def capture_loss(facts: Facts) -> Iterator[Finding]:
+    """Lost packets make transfers look incomplete: say so before anyone blames the server."""
+    if facts.capture is not None and (facts.capture.dropped or not facts.capture.complete):
+        lost = f"{facts.capture.dropped} packets" if facts.capture.dropped else "its end"
+        yield Finding(
+            id="capture-incomplete",
+            title=f"the capture lost {lost}: what the wire shows of this boot is not whole",
+            stage="dhcp",
+            who="lab",
+            remedy="give the capturing host more CPU, or narrow `filter:` of the wire in lab.yaml",
+            severity="warning",
+        )
+
+
+def console_gaps(facts: Facts) -> Iterator[Finding]:
+    """The console was away for a while."""
+    for gap in facts.gaps:
+        if not gap.back:
+            yield Finding(
+                id="console-gap",
+                title=f"the console was lost: {gap.reason}",
+                stage="power",
+                who="lab",
+                remedy="check the serial adapter, its cable and that no other program reads the port",
+                severity="warning",
+                evidence=(Evidence(source="harness", t=gap.t, text=f"{gap.reason} at byte {gap.offset}"),),
+            )
+
+
+def late(facts: Facts) -> Iterator[Finding]:
+    """Done, but over its budget."""
+    for stage in facts.stages:
+        if stage.verdict == "late":
+            yield Finding(
+                id="over-budget",
+                title=f"stage {stage.name} took {stage.duration_s:.1f} s of a budget of {stage.budget_s:g} s",
+                stage=stage.name,
+                who="server" if stage.name in {"dhcp", "firmware", "root"} else "board",
+                remedy=f"compare with an earlier run; if this is the new normal, raise `budgets: {stage.name}` in lab.yaml",
+                evidence=stage.evidence[-1:],
+            )
+
+
+RULES: tuple[Rule, ...] = (infra, *NET_RULES, *OS_RULES, late, console_gaps, capture_loss)
+
+
+def find(facts: Facts) -> tuple[Finding, ...]:
+    """All findings; faults first."""
+    found = [finding for rule in RULES for finding in rule(facts)]
+    found.extend(_unexplained(facts, found))
+    return tuple(
+        sorted(found, key=lambda finding: (finding.severity == "warning", finding.id not in {"infra", "config"}))
+    )
+
+
+def _unexplained(facts: Facts, found: list[Finding]) -> Iterator[Finding]:
+    """A failed stage must never be left without a word."""
+    failed = facts.failed
+    if failed is None or any(finding.severity == "fault" for finding in found):
+        return
+    stage = next(stage for stage in facts.stages if stage.name == failed)
+    last = facts.milestones[-1] if facts.milestones else None
+    seen = (
+        f"the last console line that was understood: {last.text[:120]!r}"
+        if last
+        else "nothing was understood on the console"
+    )
+    yield Finding(
+        id=f"{failed}-stalled",
+        title=f"stage {failed} did not end; {seen}",
+        stage=failed,
+        who="board",
+        remedy="read the console and the capture around the last evidence of this stage",
+        evidence=stage.evidence[-2:],
+    )
