@@ -24,8 +24,11 @@ def client_kind(vendor_class: str) -> str:
 
 
 def exchanges(messages: Iterable[DhcpMessage]) -> tuple[DhcpExchange, ...]:
-    """Group by client and xid, in the order of the first message. A boot ROM reuses one xid for ever, so a DISCOVER that comes
-    after files were fetched in between cannot be told apart here: the whole of one xid and class is one exchange."""
+    """Group by client and xid, in the order of the first message.
+
+    A boot ROM reuses one xid for ever, so a DISCOVER that comes after files were fetched in between cannot be told apart
+    here: the whole of one xid and class is one exchange.
+    """
     groups: dict[tuple[int, str, str], list[DhcpMessage]] = {}
     classes: dict[tuple[int, str], str] = {}
     for message in messages:
@@ -83,7 +86,7 @@ def address(value: bytes | None) -> str | None:
 
 
 def _boot_server(answers: list[DhcpMessage]) -> tuple[str | None, str | None]:
-    """Option 66 as dotted decimal wins; else the server of an answer whose option 43 holds the menu text: its siaddr, or its source.
+    """Option 66 as dotted decimal wins; else the server of an answer with the menu text in option 43: its siaddr, or source.
 
     Accepted forms: raspberrypi/documentation boot-net; FW#764, FW#937; EE#376.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Findings: named causes with their evidence, who is to act, and what to change.
 
-Each rule is a function of the facts that yields findings. `find` gives the faults that explain the failed stage first, in the
-order of the boot, then the warnings.
+Each rule is a function of the facts that yields findings. `find` gives the faults that explain the failed stage first, in
+the order of the boot, then the warnings.
 """
 
 from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def late(facts: Facts) -> Iterator[Finding]:
                 title=f"stage {stage.name} took {stage.duration_s:.1f} s of a budget of {stage.budget_s:g} s",
                 stage=stage.name,
                 who="server" if stage.name in {"dhcp", "firmware", "root"} else "board",
-                remedy=f"compare with an earlier run; if this is the new normal, raise `budgets: {stage.name}` in lab.yaml",
+                remedy=f"compare with an earlier run; if this is the new normal, raise {stage.name} under `budgets:`",
                 evidence=stage.evidence[-1:],
             )
 

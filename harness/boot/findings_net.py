@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Findings of the network stages: power, link, DHCP, TFTP. Facts: raspberrypi/documentation boot-net and eeprom-bootloader."""
+"""Findings of the network stages: power, link, DHCP, TFTP.
+
+Facts: raspberrypi/documentation, boot-net and eeprom-bootloader.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -13,15 +16,15 @@ def no_sign_of_life(facts: Facts) -> Iterator[Finding]:
     """Power on, and then nothing at all."""
     if facts.failed == "link" and not facts.saw_board:
         banner = facts.first("bootloader.banner", "bootloader.mode")
-        waiting = facts.first("net.wait_link")
-        if waiting or banner:
+        last = facts.first("net.wait_link") or banner
+        if last is not None:
             yield Finding(
                 id="no-link",
                 title="the bootloader runs, but its network link did not come up",
                 stage="link",
                 who="lab",
-                remedy="check the cable and the switch port (portfast/edge, no spanning-tree delay), and BOOT_ORDER (f2)",
-                evidence=(line(waiting or banner),) if (waiting or banner) else (),  # type: ignore[arg-type]
+                remedy="check the cable, the switch port (portfast/edge, no spanning-tree delay), and BOOT_ORDER (0xf2)",
+                evidence=(line(last),),
             )
         else:
             yield Finding(
@@ -45,8 +48,8 @@ def dhcp_unanswered(facts: Facts) -> Iterator[Finding]:
                 title=f"no DHCP server answered {exchange.discovers} DISCOVER(s) of {exchange.mac}",
                 stage="dhcp",
                 who="server",
-                remedy="check that the DHCP server runs, listens on this network (dnsmasq: interface=, journalctl -u dnsmasq), "
-                "and that no firewall drops UDP 67/68",
+                remedy="check that the DHCP server runs and listens on this network (dnsmasq: interface=, "
+                "journalctl -u dnsmasq), and that no firewall drops UDP 67/68",
                 evidence=evidence,
             )
         elif exchange.result == "nak":
@@ -79,13 +82,12 @@ def _unusable(exchange: DhcpExchange, evidence: tuple[Evidence, ...]) -> Finding
     elif value43 is not None and MENU_TEXT not in value43:
         title, remedy = (
             "the OFFER's option 43 does not hold the text 'Raspberry Pi Boot': the board ignores it",
-            'add pxe-service=0,"Raspberry Pi Boot" (first, for old bootloaders), or option 66 with the TFTP server\'s address',
+            'add pxe-service=0,"Raspberry Pi Boot" (first, for old bootloaders), or the TFTP server as option 66',
         )
     elif exchange.tftp_server is None:
         title, remedy = (
             f"{servers} offered an address, but no boot server: neither option 66 nor option 43 in any OFFER",
-            'add pxe-service=0,"Raspberry Pi Boot" to dnsmasq, or option 66 (tftp-server-name) with the TFTP server\'s address; '
-            "siaddr alone is not enough",
+            'add pxe-service=0,"Raspberry Pi Boot" to dnsmasq, or the TFTP server as option 66; siaddr alone is too little',
         )
     elif exchange.address is None:
         title, remedy = (
@@ -115,7 +117,7 @@ def strange_servers(facts: Facts) -> Iterator[Finding]:
                 title=f"a DHCP server that is not in lab.yaml answered too: {who}",
                 stage="dhcp",
                 who="network",
-                remedy=f"switch it off, or add it under `dhcp:` of the server in lab.yaml (expected: {', '.join(expected)})",
+                remedy=f"switch it off, or add it to `dhcp:` of the server in lab.yaml (now: {', '.join(expected)})",
                 severity="fault" if facts.failed in {"dhcp", "firmware"} else "warning",
                 evidence=tuple(
                     Evidence(source="packet", ref=m.packet, t=m.t, text=f"DHCP {m.type} from {m.src_ip} {m.src_mac}")
@@ -187,7 +189,8 @@ def transfers_broken(facts: Facts) -> Iterator[Finding]:
             title=f"nobody answered the TFTP request for {worst.path} at {worst.server_ip}",
             stage="firmware",
             who="server",
-            remedy="check that the TFTP server runs at this address (dnsmasq: enable-tftp, tftp-root=), and UDP port 69 in firewalls",
+            remedy="check that the TFTP server runs at this address (dnsmasq: enable-tftp, tftp-root=) "
+            "and that no firewall drops UDP 69",
             evidence=tuple(packet(transfer) for transfer in silent[-3:]),
         )
 

@@ -49,7 +49,7 @@ def initramfs_broken(facts: Facts) -> Iterator[Finding]:
             title=f"the kernel could not unpack the initramfs: {broken.text[:120]}",
             stage="kernel",
             who="server",
-            remedy="make the initramfs anew on the server (update-initramfs -u) and compare its size and SHA-256 with the TFTP root",
+            remedy="make the initramfs anew (update-initramfs -u) and compare its SHA-256 with the one in the TFTP root",
             evidence=(line(broken),),
         )
 

@@ -32,9 +32,11 @@ class Evidence(Part):
 
 
 class Stage(Part):
-    """One stage. verdict: passed; late (done, but over its budget); failed; not reached (an earlier one failed);
-    unseen (passed over
-    without evidence of its own, e.g. no console); not asked (the boot was to be followed only so far)."""
+    """One stage.
+
+    verdict: "passed"; "late" (done, but over its budget); "failed"; "not reached" (an earlier one failed); "unseen" (passed
+    over without evidence of its own, e.g. no console); "not asked" (the boot was to be followed only so far).
+    """
 
     name: str
     start: float | None = None
@@ -63,8 +65,9 @@ class DhcpStep(Part):
 class DhcpExchange(Part):
     """One DHCP transaction of one client stage.
 
-    client: who asked ("firmware": the boot ROM or bootloader of a Pi; "os": a kernel or initramfs or operating system; "uefi", "ipxe", "u-boot").
-    result: "ack", "nak", "offer only" (a boot ROM never sends REQUEST), "no answer", "incomplete".
+    client: who asked: "firmware" (the boot ROM or bootloader of a Pi), "os" (a kernel, initramfs or operating system), "uefi",
+    "ipxe" or "u-boot". result: "ack", "nak", "offer only" (a boot ROM never sends REQUEST), "no answer", "incomplete".
+    tftp_from: "option 66" or "option 43", whichever named the TFTP server.
     """
 
     client: str

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The stage tracker: follows one boot through its stages, event by event, live or from files.
 
-A stage ends with its own evidence, or when evidence of a later stage shows that it must have passed (it is then "unseen").
-Network stages begin and end with packets and carry the kernel's stamps of those; stages of the running kernel begin where the
-one before ended, so that no second of a boot is left out of the time line.
+A stage ends with its own evidence, or when evidence of a later stage shows that it must have passed (it is then
+"unseen"). Network stages begin and end with packets and carry the kernel's stamps of those; stages of the running kernel
+begin where the one before ended, so that no second of a boot is left out of the time line.
 """
 
 from collections.abc import Sequence
