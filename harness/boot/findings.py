@@ -7,7 +7,7 @@ the order of the boot, then the warnings.
 
 from collections.abc import Callable, Iterator
 
-from harness.boot.facts import Facts
+from harness.boot.facts import Facts, line
 from harness.boot.findings_net import NET_RULES
 from harness.boot.findings_os import OS_RULES
 from harness.boot.record import STAGES, Evidence, Finding
@@ -102,5 +102,5 @@ def _unexplained(facts: Facts, found: list[Finding]) -> Iterator[Finding]:
         stage=failed,
         who="board",
         remedy="read the console and the capture around the last evidence of this stage",
-        evidence=stage.evidence[-2:],
+        evidence=(*stage.evidence[-2:], *((line(last),) if last else ())),
     )

@@ -43,6 +43,13 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=lambda event: (event.t, _ORDER.get(type(event).__name__, 5)))
 
 
+def _of_this_boot(ordered: list[Event]) -> list[Event]:
+    """From power-on to the end of the watch: what a board said before, and the shell's later words, are not of this boot."""
+    on = next((event.t for event in ordered if isinstance(event, PowerEdge) and event.on), None)
+    end = next((event.t for event in ordered if isinstance(event, Ended)), None)
+    return [event for event in ordered if (on is None or event.t >= on) and (end is None or event.t <= end)]
+
+
 def judge(
     expectation: Expectation,
     events: Iterable[Event],
@@ -54,7 +61,7 @@ def judge(
     artefacts: dict[str, str] | None = None,
 ) -> BootRecord:
     """The record of one boot. Events may come in any order."""
-    ordered = in_order(events)
+    ordered = _of_this_boot(in_order(events))
     tracker = StageTracker(expectation)
     for event in ordered:
         tracker.feed(event)
@@ -145,6 +152,7 @@ def _stage(mark: Mark, budget: float | None, *, asked: bool, culprit: str | None
     else:
         verdict = "passed"
     if start is not None and end is not None:
+        start = min(start, end)
         duration = round(end - start, 6)
         if verdict == "passed" and budget is not None and duration > budget:
             verdict = "late"

@@ -116,7 +116,7 @@ class StageTracker:
         match event:
             case PowerEdge():
                 self._power(event)
-            case FirstFrame():
+            case FirstFrame(mac=mac) if mac == self.expectation.mac or not self.expectation.mac:
                 self._end("link", event.t, Evidence(source="packet", ref=event.packet, t=event.t, text="first frame"))
             case DhcpMessage():
                 self._dhcp(event)
@@ -153,7 +153,8 @@ class StageTracker:
         if edge.phase == "confirmed" and not mark.done:
             mark.end = edge.t
             mark.evidence.append(evidence)
-            self.marks["link"].start = edge.t
+            if not self.marks["link"].done:
+                self.marks["link"].start = edge.t
 
     def _dhcp(self, message: DhcpMessage) -> None:
         if self.marks["firmware"].done or not self._of_firmware(message):
