@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A virtual board as the lab describes it, and where the rest of the harness finds it once its rig runs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import ConfigError
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_SERIAL = re.compile(r"[0-9a-f]{8}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class BootSetLike(Protocol):
+    """What a rig needs of a built boot set."""
+
+    @property
+    def boot(self) -> Path:
+        """The boot partition's files, without config.txt and cmdline.txt: firmware, kernel, initramfs, DTBs, overlays/."""
+
+    @property
+    def root(self) -> Path:
+        """The root file system as a directory; never written to."""
+
+    @property
+    def kind(self) -> str:
+        """"debian" or "light"."""
+
+
+@dataclass(frozen=True)
+class VirtualBoard:
+    """An emulated Pi. serial_number: 8 hex digits, as in its TFTP directory; mac: lower case with colons.
+
+    speed: how much faster than a real board its waits are. machine: the QEMU machine; memory in MiB.
+    Raises ConfigError for a name, serial number or MAC that cannot be.
+    """
+
+    name: str
+    model: str
+    serial_number: str
+    mac: str
+    revision: str = ""
+    speed: float = 1.0
+    machine: str = "virt"
+    memory: int = 512
+    eeprom: Mapping[str, str] = field(default_factory=dict)
+    bootloader: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value, pattern, form in (
+            ("name", self.name, _NAME, "letters, digits, '.', '_' and '-', since it names a folder"),
+            ("serial number", self.serial_number, _SERIAL, "8 hexadecimal digits in lower case, such as 5ce8a2f1"),
+            ("MAC", self.mac, _MAC, "six pairs in lower case, such as dc:a6:32:01:02:03"),
+        ):
+            if not pattern.fullmatch(value):
+                raise ConfigError(f"board {self.name!r} has the {what} {value!r}", remedy=f"write {form}")
+
+
+@dataclass(frozen=True)
+class BoardPort:
+    """Where a board of a running rig is reached. `console` is empty until its emulator is ready.
+
+    tap: its switch port, in `host`, where its packets are captured. export: its root file system on the NFS server.
+    cmdline: its cmdline.txt. console: path of the pty that is its serial line. control_socket: switches its power.
+    """
+
+    tap: str
+    control_socket: Path
+    status: Path
+    export: str
+    cmdline: str
+    console: str = ""
+    host: str = "client"

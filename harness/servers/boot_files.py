@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lays out a TFTP root: a directory per board, named after its serial number, with real copies, so that a fault can be made
+by editing a file and meets one board of one rig alone."""
+
+import shutil
+from pathlib import Path
+
+from harness.errors import InfraError
+from harness.servers.board import BootSetLike, VirtualBoard
+from harness.servers.topology import Topology
+
+# The boot ROM of a 3B asks for it before it knows of directories, so it lies in the root, too.
+_SHARED = ("bootcode.bin",)
+
+
+def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: BootSetLike | None) -> Path:
+    """Fill `tftp_root/<serial number>/` and give it. Without a boot set it holds config.txt and cmdline.txt only.
+
+    All files are readable by everyone: dnsmasq hands out no others. Raises InfraError when the disk is full.
+    """
+    directory = tftp_root / board.serial_number
+    try:
+        tftp_root.mkdir(parents=True, exist_ok=True)
+        if boot_set is not None:
+            # Symbolic links become files: a TFTP server must not be led out of its root.
+            shutil.copytree(boot_set.boot, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        directory.mkdir(exist_ok=True)
+        (directory / "config.txt").write_text(topology.config_txt(board, directory), encoding="ascii")
+        (directory / "cmdline.txt").write_text(topology.cmdline(board) + "\n", encoding="ascii")
+        for name in _SHARED:
+            if (directory / name).is_file():
+                shutil.copyfile(directory / name, tftp_root / name)
+        for path in (tftp_root, *tftp_root.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    except OSError as error:
+        raise InfraError(
+            f"the boot files of board {board.name} could not be laid out: {error}",
+            place=str(directory),
+            remedy="free some space, or set PIBOOT_SCRATCH to a directory on a larger disk",
+        ) from error
+    return directory

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Topology `dnsmasq-nfs`: one host with dnsmasq (DHCP, TFTP) and an NFS server; the commonest way to netboot Pis."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from harness.servers.board import VirtualBoard
+from harness.servers.services.dnsmasq import Dnsmasq
+from harness.servers.services.nfs import Export, Nfs, Rpcbind
+from harness.servers.services.service import Service, render
+from harness.servers.topology import Host, ServerFacts, Site, Topology
+
+
+class DnsmasqNfs(Topology):
+    """Every board has a TFTP directory and an NFS export named after its serial number."""
+
+    name: ClassVar[str] = "dnsmasq-nfs"
+    hosts: ClassVar[tuple[Host, ...]] = (Host("server", "10.77.0.1/24"),)
+
+    def services(self, site: Site) -> list[Service]:
+        (host,) = self.hosts
+        dnsmasq = Dnsmasq(site.keeper, host.name, site.folder, address=host.address, tftp_root=site.tftp_root)
+        if site.roots is None:
+            return [dnsmasq]
+        exports = [Export(self.export(board), site.roots.path(board.serial_number)) for board in site.boards]
+        rpcbind = Rpcbind(site.keeper, host.name, site.folder)
+        return [dnsmasq, rpcbind, Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=exports)]
+
+    def export(self, board: VirtualBoard) -> str:
+        return f"/srv/nfs/{board.serial_number}"
+
+    def cmdline(self, board: VirtualBoard) -> str:
+        # The only spelling that Debian's and Raspberry Pi OS's klibc nfsmount take is vers=3,tcp: proto=tcp and vers=4.1 are refused.
+        root = f"{self.hosts[0].ip}:{self.export(board)}"
+        return f"console=serial0,115200 root=/dev/nfs nfsroot={root},vers=3,tcp rw ip=dhcp rootwait"
+
+    def config_txt(self, board: VirtualBoard, files: Path) -> str:
+        return render(
+            "config.txt",
+            {"auto_initramfs": (files / "initramfs8").is_file(), "initrd": (files / "initrd.img").is_file()},
+        )
+
+    def facts(self, board: VirtualBoard) -> ServerFacts:
+        address = self.hosts[0].ip
+        return ServerFacts(
+            dhcp_server=address,
+            tftp_server=address,
+            tftp_prefix=f"{board.serial_number}/",
+            boot_option="43",
+            root_kind="nfs",
+            root_source=f"{address}:{self.export(board)}",
+        )

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The programs that the emulated lab runs, and the Debian packages that they come from."""
+
+import os
+import shutil
+from typing import NamedTuple
+
+from harness.errors import InfraError
+
+
+class Requirement(NamedTuple):
+    """A program of the emulated lab. needs_root: only a rig that is started by root runs it."""
+
+    program: str
+    debian_package: str
+    why: str
+    needs_root: bool
+
+
+_REQUIREMENTS = (
+    Requirement("unshare", "util-linux", "gives every rig its own namespaces", False),
+    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False),
+    Requirement("rpcbind", "rpcbind", "tells NFS v3 clients where the server listens", True),
+    Requirement("ganesha.nfsd", "nfs-ganesha", "NFS server in user space", True),
+)
+# Where Debian's nfs-ganesha-vfs puts its plug-in; ganesha starts without it and then refuses every export.
+GANESHA_VFS = "libfsalvfs.so"
+
+
+def requirements() -> list[Requirement]:
+    """What `piboot check` looks for before an emulated lab is started: (program, debian_package, why, needs_root)."""
+    return list(_REQUIREMENTS)
+
+
+def system_path() -> str:
+    """PATH with the directories that hold servers, which Debian leaves out for ordinary users."""
+    parts = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(parts + [sbin for sbin in ("/usr/local/sbin", "/usr/sbin", "/sbin") if sbin not in parts])
+
+
+def find(program: str) -> str:
+    """The program's path. Raises InfraError that names its Debian package when it is not there."""
+    path = shutil.which(program, path=system_path())
+    if path is None:
+        raise missing(program)
+    return path
+
+
+def missing(program: str) -> InfraError:
+    """The error for a program that is not installed."""
+    package = next((entry.debian_package for entry in _REQUIREMENTS if entry.program == program), "")
+    return InfraError(
+        f"{program} is not installed",
+        remedy=f"sudo apt-get install --no-install-recommends {package}" if package else f"install {program} and put it on PATH",
+    )

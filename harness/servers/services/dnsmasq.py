@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dnsmasq: DHCP and TFTP, as most people who netboot Pis run it."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.servers.keeper_client import Keeper
+from harness.servers.services.service import Service, render
+
+_DHCP_PORT, _TFTP_PORT = 67, 69
+
+
+@dataclass(frozen=True)
+class DnsmasqOptions:
+    """What a lab, or a fault, changes about the configuration. Put a changed copy into `Dnsmasq.options`, then restart.
+
+    boot_option_43: offer "Raspberry Pi Boot" (pxe-service). option_66: the TFTP server's name or address, as text; dnsmasq
+    appends a NUL to it. tftp: serve files. extra: lines that are added as they are.
+    """
+
+    boot_option_43: bool = True
+    option_66: str = ""
+    tftp: bool = True
+    lease: str = "1h"
+    extra: Sequence[str] = ()
+
+
+class Dnsmasq(Service):
+    """DHCP and TFTP on one interface of a host. address: the host's, "10.77.0.1/24"; leases are .100 to .199 of it."""
+
+    program = "dnsmasq"
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        host: str,
+        folder: Path,
+        *,
+        address: str,
+        tftp_root: Path,
+        name: str = "dnsmasq",
+        interface: str = "eth0",
+        options: DnsmasqOptions | None = None,
+    ) -> None:
+        super().__init__(name, keeper, host, folder)
+        self.network = ipaddress.ip_interface(address).network
+        self.tftp_root = tftp_root
+        self.interface = interface
+        self.options = options or DnsmasqOptions()
+
+    @property
+    def leases(self) -> Path:
+        return self.folder / f"{self.name}.leases"
+
+    def render(self) -> str:
+        options = self.options
+        return render(
+            "dnsmasq.conf",
+            {
+                "interface": self.interface,
+                "first": self.network.network_address + 100,
+                "last": self.network.network_address + 199,
+                "netmask": self.network.netmask,
+                "lease": options.lease,
+                "leases": self.leases,
+                "boot_option_43": options.boot_option_43,
+                "option_66": options.option_66,
+                "tftp": options.tftp,
+                "tftp_root": self.tftp_root,
+                "extra": options.extra,
+            },
+        )
+
+    def command(self) -> Sequence[str]:
+        # --no-daemon, not --keep-in-foreground: it then stays the user that it is, which is all that a user namespace allows.
+        return ["dnsmasq", "--no-daemon", f"--conf-file={self.config}", "--log-facility=-", "--user=", "--pid-file="]
+
+    def awaited(self) -> str:
+        ports = {_DHCP_PORT: "DHCP"} | ({_TFTP_PORT: "TFTP"} if self.options.tftp else {})
+        bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
+        wanted = [f"its {what} port {port} is not open" for port, what in ports.items() if port not in bound]
+        return " and ".join(wanted)
+
+
+def udp_ports(table: str) -> set[int]:
+    """The local ports of all sockets in the text of /proc/net/udp (proc_net_udp: "sl local_address ...", hexadecimal)."""
+    fields = (line.split() for line in table.splitlines()[1:])
+    return {int(field[1].rpartition(":")[2], 16) for field in fields if len(field) > 1}
