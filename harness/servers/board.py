@@ -27,7 +27,7 @@ class BootSetLike(Protocol):
 
     @property
     def kind(self) -> str:
-        """"debian" or "light"."""
+        """ "debian" or "light"."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,12 @@ class VirtualBoard:
     def __post_init__(self) -> None:
         for what, value, pattern, form in (
             ("name", self.name, _NAME, "letters, digits, '.', '_' and '-', since it names a folder"),
-            ("serial number", self.serial_number, _SERIAL, "8 hexadecimal digits in lower case, such as 5ce8a2f1"),
+            (
+                "serial number",
+                self.serial_number,
+                _SERIAL,
+                "8 hexadecimal digits in lower case, such as 5ce8a2f1",
+            ),
             ("MAC", self.mac, _MAC, "six pairs in lower case, such as dc:a6:32:01:02:03"),
         ):
             if not pattern.fullmatch(value):

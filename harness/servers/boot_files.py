@@ -25,7 +25,7 @@ def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: 
             # Symbolic links become files: a TFTP server must not be led out of its root.
             shutil.copytree(boot_set.boot, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
         directory.mkdir(exist_ok=True)
-        (directory / "config.txt").write_text(topology.config_txt(board, directory), encoding="ascii")
+        (directory / "config.txt").write_text(topology.config_txt(directory), encoding="ascii")
         (directory / "cmdline.txt").write_text(topology.cmdline(board) + "\n", encoding="ascii")
         for name in _SHARED:
             if (directory / name).is_file():

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Topology `dnsmasq-nfs`: one host with dnsmasq (DHCP, TFTP) and an NFS server; the commonest way to netboot Pis."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from harness.errors import HarnessBug
 from harness.servers.board import VirtualBoard
+from harness.servers.roots import Roots
 from harness.servers.services.dnsmasq import Dnsmasq
 from harness.servers.services.nfs import Export, Nfs, Rpcbind
 from harness.servers.services.service import Service, render
@@ -26,15 +29,23 @@ class DnsmasqNfs(Topology):
         rpcbind = Rpcbind(site.keeper, host.name, site.folder)
         return [dnsmasq, rpcbind, Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=exports)]
 
+    def reset_root(self, board: VirtualBoard, roots: Roots, services: Mapping[str, Service]) -> None:
+        nfs = services["ganesha"]
+        if not isinstance(nfs, Nfs):
+            raise HarnessBug(f"the service ganesha is a {type(nfs).__name__}")
+        nfs.withdraw(self.export(board))
+        roots.renew(board.serial_number)
+        nfs.add(Export(self.export(board), roots.path(board.serial_number)))
+
     def export(self, board: VirtualBoard) -> str:
         return f"/srv/nfs/{board.serial_number}"
 
     def cmdline(self, board: VirtualBoard) -> str:
-        # The only spelling that Debian's and Raspberry Pi OS's klibc nfsmount take is vers=3,tcp: proto=tcp and vers=4.1 are refused.
+        # klibc's nfsmount, in Debian's and Raspberry Pi OS's initramfs, refuses proto=tcp ("bad option") and vers=4.1.
         root = f"{self.hosts[0].ip}:{self.export(board)}"
         return f"console=serial0,115200 root=/dev/nfs nfsroot={root},vers=3,tcp rw ip=dhcp rootwait"
 
-    def config_txt(self, board: VirtualBoard, files: Path) -> str:
+    def config_txt(self, files: Path) -> str:
         return render(
             "config.txt",
             {"auto_initramfs": (files / "initramfs8").is_file(), "initrd": (files / "initrd.img").is_file()},

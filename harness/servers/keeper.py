@@ -54,7 +54,15 @@ class Keeper:
         kernel.unmount(target, lazy=lazy)
 
     def spawn(
-        self, key: int, host: str, program: str, argv: list[str], env: dict[str, str], cwd: str, fds: list[int]
+        self,
+        *,
+        key: int,
+        host: str,
+        program: str,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        fds: list[int],
     ) -> int:
         """Start a program in a host, with fds as its standard input, output and error; gives its process id in the rig.
 
@@ -119,8 +127,8 @@ class Keeper:
                 answer["result"] = None
             else:
                 answer["result"] = self._calls[call](**args)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the owner must learn of it and the rig must go on
-            text = f"no such {'call' if error.args == (call,) else 'name'}: {error}" if isinstance(error, KeyError) else str(error)
+        except Exception as error:  # whatever it was, the owner must learn of it, and the rig must go on
+            text = f"there is no {error}" if isinstance(error, KeyError) else str(error)
             answer |= {"error": text or type(error).__name__, "errno": getattr(error, "errno", 0) or 0}
         finally:
             protocol.close_all(fds)
@@ -141,9 +149,7 @@ class Keeper:
                 return
             key = self._keys.pop(pid, None)
             if key is not None:
-                protocol.send(
-                    self.control, {"event": "exit", "key": key, "status": os.waitstatus_to_exitcode(status)}
-                )
+                protocol.send(self.control, {"event": "exit", "key": key, "status": os.waitstatus_to_exitcode(status)})
 
     def run(self, owner: int) -> None:
         """Until the owner goes. owner: its pidfd, readable when it has ended."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The owner's side of the keeper: start it, ask it, hold the processes that it runs. Thread-safe; every call has a deadline."""
 
+import errno
 import os
 import signal
 import socket
@@ -69,9 +70,28 @@ class Keeper(AbstractContextManager["Keeper"]):
     def _start(self, fd: int, lock: int | None) -> "subprocess.Popen[bytes]":
         owner = os.pidfd_open(os.getpid())
         passed = [fd, owner] + ([lock] if lock is not None else [])
-        command = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount", "--net", "--propagation", "private"]
+        command = [
+            "unshare",
+            "--pid",
+            "--fork",
+            "--kill-child=SIGKILL",
+            "--mount",
+            "--net",
+            "--propagation",
+            "private",
+        ]
         command += ["--user", "--map-root-user"] if self.rootless else []
-        command += ["--", sys.executable, "-P", "-m", "harness.servers.keeper", "--fd", str(fd), "--owner", str(owner)]
+        command += [
+            "--",
+            sys.executable,
+            "-P",
+            "-m",
+            "harness.servers.keeper",
+            "--fd",
+            str(fd),
+            "--owner",
+            str(owner),
+        ]
         command += ["--lock", str(lock)] if lock is not None else []
         try:
             with self.log.open("ab") as output:
@@ -117,7 +137,17 @@ class Keeper(AbstractContextManager["Keeper"]):
 
     def add_tap(self, host: str, name: str, bridge: str) -> None:
         """A port of a switch that a program on the same host opens as its network card."""
-        self._call("add_tap", host=host, name=name, bridge=bridge)
+        try:
+            self._call("add_tap", host=host, name=name, bridge=bridge)
+        except CallError as error:
+            if error.number not in (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENODEV):
+                raise
+            raise InfraError(
+                error.what,
+                place="/dev/net/tun",
+                remedy="load the module (sudo modprobe tun), and let yourself write to the device (sudo chmod 666 /dev/net/tun), "
+                "or run as root",
+            ) from error
 
     def add_address(self, host: str, name: str, address: str) -> None:
         """address: "10.77.0.1/24"."""
@@ -157,6 +187,8 @@ class Keeper(AbstractContextManager["Keeper"]):
                     protocol.send(self._control, {"id": number, "call": name, "args": args}, fds)
             except OSError:
                 raise self._death(name) from None
+            except protocol.ProtocolError as error:
+                raise InfraError(f"the emulated lab's keeper cannot be asked to {name}: {error}") from error
             if not pending.done.wait(timeout):
                 raise InfraError(
                     f"the emulated lab's keeper did not answer {name!r} within {timeout:g} s" + last_lines(self.log, 8),
@@ -173,7 +205,8 @@ class Keeper(AbstractContextManager["Keeper"]):
 
     def _death(self, name: str) -> InfraError:
         how = "was closed" if self._closing else "died"
-        return InfraError(f"the emulated lab's keeper {how} before {name!r} was done" + last_lines(self.log, 8), place=str(self.log))
+        text = f"the emulated lab's keeper {how} before {name!r} was done"
+        return InfraError(text + last_lines(self.log, 8), place=str(self.log))
 
     def spawn(
         self,
@@ -230,7 +263,9 @@ class Keeper(AbstractContextManager["Keeper"]):
 
     def socket(self, host: str, family: int, kind: int, number: int = 0) -> socket.socket:
         """A socket that lives in a host: what is sent through it leaves from there."""
-        fd = self._ask("socket", {"host": host, "family": family, "kind": kind, "number": number}, (), CALL_TIMEOUT)[1][0]
+        fd = self._ask("socket", {"host": host, "family": family, "kind": kind, "number": number}, (), CALL_TIMEOUT)[1][
+            0
+        ]
         return socket.socket(fileno=fd)
 
     # Life ---------------------------------------------------------------------------------------------------------------

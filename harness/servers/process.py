@@ -66,7 +66,10 @@ class Process:
         return self.wait(CALL_TIMEOUT)
 
     def on_exit(self, callback: Callable[[int], None]) -> None:
-        """Call `callback(returncode)` when the process ends (at once if it has), from the keeper client's thread."""
+        """Call `callback(returncode)` when the process ends (at once if it has).
+
+        It is called from the thread that reads the keeper's answers, so it must not ask the keeper for anything.
+        """
         with self._lock:
             if self.returncode is None:
                 self._on_exit.append(callback)

@@ -75,9 +75,10 @@ def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
     if not data:
         close_all(fds)
         return None, []
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        close_all(fds)
+        raise ProtocolError("a message that was cut")
     try:
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-            raise ProtocolError("a message that was cut")
         return decode(data), list(fds)
     except ProtocolError:
         close_all(fds)

@@ -21,14 +21,12 @@ _REQUIREMENTS = (
     Requirement("unshare", "util-linux", "gives every rig its own namespaces", False),
     Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False),
     Requirement("rpcbind", "rpcbind", "tells NFS v3 clients where the server listens", True),
-    Requirement("ganesha.nfsd", "nfs-ganesha", "NFS server in user space", True),
+    Requirement("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", "NFS server in user space", True),
 )
-# Where Debian's nfs-ganesha-vfs puts its plug-in; ganesha starts without it and then refuses every export.
-GANESHA_VFS = "libfsalvfs.so"
 
 
 def requirements() -> list[Requirement]:
-    """What `piboot check` looks for before an emulated lab is started: (program, debian_package, why, needs_root)."""
+    """What `piboot check` looks for before an emulated lab is started; debian_package may be several, separated by blanks."""
     return list(_REQUIREMENTS)
 
 
@@ -51,5 +49,7 @@ def missing(program: str) -> InfraError:
     package = next((entry.debian_package for entry in _REQUIREMENTS if entry.program == program), "")
     return InfraError(
         f"{program} is not installed",
-        remedy=f"sudo apt-get install --no-install-recommends {package}" if package else f"install {program} and put it on PATH",
+        remedy=f"sudo apt-get install --no-install-recommends {package}"
+        if package
+        else f"install {program} and put it on PATH",
     )

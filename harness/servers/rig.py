@@ -52,7 +52,9 @@ class Rig(AbstractContextManager["Rig"]):
         for what in ("name", "serial_number", "mac"):
             values = [getattr(board, what) for board in boards]
             for value in {value for value in values if values.count(value) > 1}:
-                raise ConfigError(f"several boards have the {what.replace('_', ' ')} {value}", remedy="give each its own")
+                raise ConfigError(
+                    f"several boards have the {what.replace('_', ' ')} {value}", remedy="give each its own"
+                )
         self.folder = folder.absolute()
         self.topology = _topology(topology)
         self.boot_set = boot_set
@@ -164,6 +166,11 @@ class Rig(AbstractContextManager["Rig"]):
         service.start()
         self._stack.callback(service.stop)
 
+    def reset_root(self, name: str) -> None:
+        """Give a board a clean root file system for its next boot; to be called while it is off. Other boards go on."""
+        if self.roots is not None:
+            self.topology.reset_root(self.boards[name], self.roots, self.services)
+
     def start_emulator(self, name: str) -> Process:
         """Start the software Pi of a board, unpowered, and wait until its console and its power socket are there."""
         board, port = self.boards[name], self.board(name)
@@ -173,7 +180,17 @@ class Rig(AbstractContextManager["Rig"]):
         config = artefacts / "emulator.json"
         entry = {
             key: getattr(board, key)
-            for key in ("name", "model", "serial_number", "mac", "revision", "speed", "bootloader", "machine", "memory")
+            for key in (
+                "name",
+                "model",
+                "serial_number",
+                "mac",
+                "revision",
+                "speed",
+                "bootloader",
+                "machine",
+                "memory",
+            )
         }
         entry |= {"eeprom": dict(board.eeprom), "tap": port.tap, "control": str(port.control_socket)}
         entry |= {"status": str(port.status), "artefacts": str(artefacts), "log": str(log)}
@@ -204,7 +221,8 @@ class Rig(AbstractContextManager["Rig"]):
                     return str(found["console"])
             if process.ended(0.02):
                 raise InfraError(
-                    f"the emulator of board {name} ended with code {process.returncode}" + process.last_words(), place=str(log)
+                    f"the emulator of board {name} ended with code {process.returncode}" + process.last_words(),
+                    place=str(log),
                 )
             if time.monotonic() > deadline:
                 process.stop()

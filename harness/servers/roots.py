@@ -50,6 +50,11 @@ class Roots:
                 remedy="set PIBOOT_SCRATCH to a directory on ext4 or XFS; overlay layers cannot lie on another overlay",
             ) from error
 
+    def renew(self, serial_number: str) -> None:
+        """Put a clean root in the place of a used one, which no server may serve any more."""
+        self.unmount(serial_number)
+        self.mount(serial_number)
+
     def unmount(self, serial_number: str) -> None:
         """Take a board's root away, and what its boot has written. Works while a server has files of it open."""
         self.keeper.unmount(self.path(serial_number), lazy=True)

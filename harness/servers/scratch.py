@@ -46,7 +46,7 @@ class Scratch(AbstractContextManager["Scratch"]):
             self.path.mkdir(mode=0o700)
             self.sockets = self.path / "s"
             if len(str(self.sockets)) > _LONGEST_SOCKET_DIRECTORY:
-                self.sockets = Path(tempfile.mkdtemp(prefix="piboot-", dir="/tmp"))  # noqa: S108 - mkdtemp makes it safe
+                self.sockets = Path(tempfile.mkdtemp(prefix="piboot-", dir="/tmp"))
                 (self.path / "sockets").write_text(str(self.sockets), encoding="utf-8")
             else:
                 self.sockets.mkdir()

@@ -6,7 +6,7 @@ makes the services in the order in which they start, and says what a board's boo
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -68,6 +68,10 @@ class Topology(ABC):
         """The services, in the order in which they start. They are not started yet."""
 
     @abstractmethod
+    def reset_root(self, board: VirtualBoard, roots: Roots, services: Mapping[str, Service]) -> None:
+        """Give a board that is off a clean root file system, while other boards go on running."""
+
+    @abstractmethod
     def export(self, board: VirtualBoard) -> str:
         """The board's root on its server, as the server's configuration names it."""
 
@@ -76,8 +80,8 @@ class Topology(ABC):
         """The board's cmdline.txt: one line, without its end."""
 
     @abstractmethod
-    def config_txt(self, board: VirtualBoard, files: Path) -> str:
-        """The board's config.txt. files: the directory that holds its other boot files."""
+    def config_txt(self, files: Path) -> str:
+        """A board's config.txt. files: the directory that holds its other boot files."""
 
     @abstractmethod
     def facts(self, board: VirtualBoard) -> ServerFacts:

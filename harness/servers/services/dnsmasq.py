@@ -75,9 +75,19 @@ class Dnsmasq(Service):
 
     def command(self) -> Sequence[str]:
         # --no-daemon, not --keep-in-foreground: it then stays the user that it is, which is all that a user namespace allows.
-        return ["dnsmasq", "--no-daemon", f"--conf-file={self.config}", "--log-facility=-", "--user=", "--pid-file="]
+        return [
+            "dnsmasq",
+            "--no-daemon",
+            f"--conf-file={self.config}",
+            "--log-facility=-",
+            "--user=",
+            "--pid-file=",
+        ]
 
     def awaited(self) -> str:
+        # The table holds everyone's ports; the line, which comes after all that can go wrong, is its own.
+        if "started, version" not in self.new_log():
+            return "it does not say that it has started"
         ports = {_DHCP_PORT: "DHCP"} | ({_TFTP_PORT: "TFTP"} if self.options.tftp else {})
         bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
         wanted = [f"its {what} port {port} is not open" for port, what in ports.items() if port not in bound]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import InfraError
 from harness.servers.keeper_client import Keeper
 from harness.servers.services import rpc
 from harness.servers.services.service import Service, render
@@ -75,21 +74,54 @@ class Nfs(Service):
         return render("ganesha.conf", {"address": self.address, "port": _NFS_PORT, "exports": self.exports})
 
     def command(self) -> Sequence[str]:
-        return ["ganesha.nfsd", "-F", "-f", str(self.config), "-L", "/dev/stdout", "-p", f"/run/{self.name}.pid"]
+        return [
+            "ganesha.nfsd",
+            "-F",
+            "-f",
+            str(self.config),
+            "-L",
+            "/dev/stdout",
+            "-p",
+            f"/run/{self.name}.pid",
+        ]
 
     def awaited(self) -> str:
         try:
             with connect(self.keeper, self.host, self.address, _NFS_PORT) as sock:
                 rpc.call(sock, rpc.NFS, 3, 0)
-            with connect(self.keeper, self.host, self.address, rpc.PORTMAP_PORT) as sock:
-                port = rpc.port_of(sock, rpc.MOUNT, 3)
-            if not port:
-                return "its mount service is not registered"
-            with connect(self.keeper, self.host, self.address, port) as sock:
-                absent = {export.path for export in self.exports} - set(rpc.exports(sock))
+            served = self.served()
         except OSError as error:
             return f"it does not answer on {self.address} ({error})"
-        return f"it does not export {', '.join(sorted(absent))}" if absent else ""
+        wanted = {export.path for export in self.exports}
+        if absent := wanted - served:
+            return f"it does not export {', '.join(sorted(absent))}"
+        return f"it still exports {', '.join(sorted(served - wanted))}" if served - wanted else ""
+
+    def served(self) -> set[str]:
+        """What it exports now, asked of its mount service. Raises OSError when it does not answer."""
+        with connect(self.keeper, self.host, self.address, rpc.PORTMAP_PORT) as sock:
+            port = rpc.port_of(sock, rpc.MOUNT, 3)
+        if not port:
+            raise rpc.RpcError("its mount service is not registered")
+        with connect(self.keeper, self.host, self.address, port) as sock:
+            return set(rpc.exports(sock))
+
+    def withdraw(self, path: str) -> None:
+        """Stop serving an export: its clients' handles are stale from now on, other exports' clients notice nothing."""
+        self.exports = [export for export in self.exports if export.path != path]
+        self._reload()
+
+    def add(self, export: Export) -> None:
+        """Serve one more export, under a number that was not used before, so that no old handle is taken for a new one."""
+        self.exports.append(self._numbered(export))
+        self._reload()
+
+    def _reload(self) -> None:
+        if self.process is None or not self.process.running:
+            return
+        self.config.write_text(self.render(), encoding="utf-8")
+        self.process.signal(signal.SIGHUP)
+        self.await_ready(self.process)
 
     def _numbered(self, export: Export) -> Export:
         self._numbers += 1

@@ -34,6 +34,7 @@ class Service(ABC):
         self.config = folder / f"{name}.conf"
         self.log = folder / f"{name}.log"
         self.process: Process | None = None
+        self._log_start = 0
 
     @abstractmethod
     def render(self) -> str:
@@ -60,6 +61,7 @@ class Service(ABC):
             return
         find(self.program)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         if text := self.render():
             self.config.write_text(text, encoding="utf-8")
         self.process = self.launch()
@@ -67,7 +69,8 @@ class Service(ABC):
 
     def launch(self) -> Process:
         """Start the process. A server that needs others first starts them here."""
-        return self.keeper.spawn(self.host, self.command(), stdout=self.log, stderr=self.log)
+        # Its log is read by people and by readiness checks, so it speaks English wherever it runs.
+        return self.keeper.spawn(self.host, self.command(), stdout=self.log, stderr=self.log, env={"LC_ALL": "C"})
 
     def await_ready(self, process: Process, timeout: float = READY_TIMEOUT) -> None:
         deadline = time.monotonic() + timeout
@@ -76,12 +79,13 @@ class Service(ABC):
                 raise InfraError(
                     f"{self.name} ended with code {process.returncode} instead of serving" + self.last_words(),
                     place=str(self.log),
-                    remedy=f"look at its configuration, {self.config}",
+                    remedy=f"look at {self.config}" if self.config.exists() else "",
                 )
             if time.monotonic() > deadline:
                 self.stop()
                 raise InfraError(
-                    f"{self.name} was started, but {awaited} within {timeout:g} s" + self.last_words(), place=str(self.log)
+                    f"{self.name} was started, but {awaited} within {timeout:g} s" + self.last_words(),
+                    place=str(self.log),
                 )
 
     def stop(self) -> None:
@@ -94,7 +98,17 @@ class Service(ABC):
         self.stop()
         self.start()
 
+    def new_log(self) -> str:
+        """What it has written to its log since its last start."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(self._log_start)
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
     def last_words(self) -> str:
+        """The end of its log, ready to be put behind an error's sentence; empty when it has said nothing."""
         return last_lines(self.log)
 
 
