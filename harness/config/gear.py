@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What stands around a board: wire, power port, serial console, login."""
+
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from harness.config.secret import SecretSource
+from harness.config.values import AbsolutePath, InterfaceName, Section, matching, mistake
+
+#: Entry points of this group bring power drivers of other packages: `driver:` is the entry point's name.
+POWER_GROUP = "piboot.power"
+
+
+class EmulatedWire(Section):
+    """The network of the emulated lab; nothing of it touches the host's network."""
+
+    kind: Literal["emulated"]
+    """`emulated`."""
+
+
+class InterfaceWire(Section):
+    """A network interface of this host that sees the boards' packets: a mirror port, or the netboot server's own."""
+
+    kind: Literal["interface"]
+    """`interface`."""
+    interface: InterfaceName = Field(examples=["eth1"])
+    """Its name, as `ip link` shows it."""
+    filter: str | None = Field(default=None, min_length=1, max_length=1000, examples=["not port 22"])
+    """Capture only what this pcap filter (man pcap-filter) lets through."""
+
+
+class EmulatedPower(Section):
+    """The power port of an emulated board."""
+
+    driver: Literal["emulated"]
+    """`emulated`."""
+
+
+class PluginPower(Section):
+    """A power driver of an installed package (entry point group `piboot.power`). All further keys are that driver's."""
+
+    model_config = ConfigDict(extra="allow")
+
+    driver: str
+    """Name of the driver."""
+
+    @model_validator(mode="after")
+    def _installed(self) -> "PluginPower":
+        if self.driver not in plugin_power_drivers():
+            raise mistake("its driver is not installed", "install the driver's package into the harness' venv")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The driver's own keys, unchecked: the driver checks them when it is opened."""
+        return dict(self.model_extra or {})
+
+
+class EmulatedConsole(Section):
+    """The serial console of an emulated board."""
+
+    driver: Literal["emulated"]
+    """`emulated`."""
+
+
+class SerialConsole(Section):
+    """A serial port of this host."""
+
+    driver: Literal["serial"]
+    """`serial`."""
+    port: AbsolutePath = Field(examples=["/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0"])
+    """Device. One of /dev/serial/by-id/ stays the same when cables are replugged, /dev/ttyUSB0 does not."""
+    baud: Annotated[int, Field(strict=True, ge=1200, le=4_000_000)] = 115200
+    """Baud rate; a Pi speaks at 115200 unless told otherwise."""
+
+
+class Login(Section):
+    """Whom to log in as."""
+
+    user: Annotated[
+        str, AfterValidator(matching(r"[a-z_][a-z0-9_.-]{0,31}", "a user's name", "as in /etc/passwd: root"))
+    ]
+    """User's name."""
+    password: SecretSource | None = Field(default=None, examples=[{"env": "PI_PASSWORD"}])
+    """Where the password is kept; without it the user must not need one."""
+
+
+def plugin_power_drivers() -> list[str]:
+    """Names of the power drivers that other packages bring, sorted. The packages are not imported."""
+    return sorted({point.name for point in entry_points(group=POWER_GROUP)} - {"emulated"})
+
+
+def power_drivers() -> list[str]:
+    """All names that `driver:` of a power port may have."""
+    return ["emulated", *plugin_power_drivers()]
+
+
+def _power_kind(value: Any) -> str | None:
+    driver = value.get("driver") if isinstance(value, dict) else getattr(value, "driver", None)
+    if driver == "emulated":
+        return "emulated"
+    return "plugin" if isinstance(driver, str) and driver in plugin_power_drivers() else None
+
+
+Wire = Annotated[EmulatedWire | InterfaceWire, Field(discriminator="kind")]
+Power = Annotated[
+    Annotated[EmulatedPower, Tag("emulated")] | Annotated[PluginPower, Tag("plugin")], Discriminator(_power_kind)
+]
+Console = Annotated[EmulatedConsole | SerialConsole, Field(discriminator="driver")]

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The typed lab.yaml, version 1. The docstrings here are the reference (docs/lab-yaml.md) and the editors' help."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+
+from harness.config.eeprom import Eeprom
+from harness.config.gear import (
+    Console,
+    EmulatedConsole,
+    EmulatedPower,
+    EmulatedWire,
+    InterfaceWire,
+    Login,
+    PluginPower,
+    Power,
+    SerialConsole,
+    Wire,
+)
+from harness.config.server import EmulatedServer, ExternalServer, Server
+from harness.config.values import Label, Mac, ModelName, Name, Revision, Seconds, Section, SerialNumber, Speed
+from harness.models import Model
+
+#: Stage budgets of emulated boards, seconds, where they differ from the model's. QEMU without KVM runs the kernel and
+#: the guest's system many times slower than a Pi does; mmdebstrap's Debian reaches login in 33-37 s on a quiet 2-core
+#: machine and in about 100 s beside two other guests. power to firmware are the model's: those stages are our
+#: emulator, which is never slower than a board.
+EMULATED_BUDGETS: Mapping[str, float] = MappingProxyType(
+    {"kernel": 60.0, "initramfs": 90.0, "root": 60.0, "userspace": 180.0, "login": 30.0}
+)
+
+
+class EmulationDefaults(Section):
+    """How the emulated boards of this lab run, unless a board says otherwise."""
+
+    speed: Speed = 1.0
+    """How many times faster than a real board the boot ROM's and bootloader's waiting times pass. 1: real time. Kernel
+    and system are not made faster by it."""
+
+    guests: Annotated[int, Field(strict=True, ge=1, le=64)] = 2
+    """How many virtual machines may run at once; further boards wait for their turn."""
+
+
+class BoardEmulation(Section):
+    """How one emulated board runs."""
+
+    speed: Speed | None = None
+    """As `emulation.speed`, for this board."""
+
+    machine: Literal["virt"] = "virt"
+    """QEMU machine that the received kernel is booted in."""
+
+    memory: Annotated[int, Field(strict=True, ge=128, le=8192)] = 512
+    """Memory of the virtual machine, MiB."""
+
+
+class Budgets(Section):
+    """How long each stage of a boot may take, seconds, where the model's figures do not fit."""
+
+    power: Seconds | None = None
+    """Power command to power confirmed."""
+    link: Seconds | None = None
+    """Power to link-up."""
+    dhcp: Seconds | None = None
+    """First DISCOVER to the accepted lease."""
+    firmware: Seconds | None = None
+    """First TFTP request to the last file."""
+    kernel: Seconds | None = None
+    """Hand-over to the initramfs."""
+    initramfs: Seconds | None = None
+    """Initramfs up to the mount of the root file system."""
+    root: Seconds | None = None
+    """Mount of the root file system to its init."""
+    userspace: Seconds | None = None
+    """Init to the login prompt."""
+    login: Seconds | None = None
+    """Login prompt to a shell that answers."""
+
+
+class Policy(Section):
+    """What a run leaves behind."""
+
+    after_run: Literal["off", "keep"] = "off"
+    """Power of the boards after the run, also after one that was killed: off, or as the last test left it."""
+
+
+class BoardConfig(Section):
+    """One Raspberry Pi."""
+
+    model: ModelName = Field(examples=["pi4"])
+    """Kind of Pi."""
+    serial_number: SerialNumber = Field(examples=["91cdf03d"])
+    """Last 8 hex digits of `Serial` in the board's /proc/cpuinfo: the name of its TFTP folder."""
+    mac: Mac = Field(examples=["e4:5f:01:09:02:f7"])
+    """MAC address of the Ethernet port."""
+    revision: Revision | None = Field(default=None, examples=["d03114"])
+    """`Revision` in the board's /proc/cpuinfo; the model's usual one when absent."""
+    wire: str | None = Field(default=None, examples=["bench"])
+    """Where the board's packets are seen: a name of `wires:`. Without it DHCP and TFTP are not judged."""
+    server: str | None = Field(default=None, examples=["netboot"])
+    """What the board boots from: a name of `servers:`."""
+    power: Power = Field(examples=[{"driver": "emulated"}])
+    """What switches the board's power."""
+    console: Console | None = Field(default=None, examples=[{"driver": "emulated"}])
+    """Serial console. Without it nothing after the firmware stage is judged."""
+    login: Login | None = Field(default=None, examples=[{"user": "root"}])
+    """Whom to log in as once the prompt is there."""
+    budgets: Budgets = Field(default_factory=Budgets, examples=[{"userspace": 120}])
+    """Time allowed per stage."""
+    emulation: BoardEmulation = Field(default_factory=BoardEmulation, examples=[{"memory": 1024}])
+    """How this emulated board runs."""
+    eeprom: Eeprom = Field(default_factory=Eeprom, examples=[{"DHCP_TIMEOUT": 45000}])
+    """Bootloader settings."""
+    labels: list[Label] = Field(default_factory=list, examples=[["rack2", "poe"]])
+    """Further pytest marks of the board's tests, beside its model: `pytest -m rack2`."""
+
+    _name: str = PrivateAttr("")
+    _speed: float = PrivateAttr(1.0)
+
+    @property
+    def name(self) -> str:
+        """The board's key in `boards:`."""
+        return self._name
+
+    @property
+    def emulated(self) -> bool:
+        return isinstance(self.power, EmulatedPower)
+
+    @property
+    def speed(self) -> float:
+        """Effective speed of the emulation; 1.0 for a real board."""
+        return self._speed if self.emulated else 1.0
+
+    def budgets_for(self, model: Model) -> dict[str, float]:
+        """stage -> seconds: the model's, for an emulated board those of EMULATED_BUDGETS over them, and the board's own
+        over all."""
+        slower = EMULATED_BUDGETS if self.emulated else {}
+        return {**model.budgets, **slower, **self.budgets.model_dump(exclude_none=True)}
+
+
+class LabConfig(Section):
+    """A lab: its wires, netboot servers and boards."""
+
+    # `x-…` keys hold YAML anchors and other tools' data: the loader drops them, and editors are told to let them pass.
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
+
+    version: Literal[1]
+    """Version of this format."""
+    name: Name = Field(examples=["bench-3"])
+    """Name of the lab; it stands in reports."""
+    emulation: EmulationDefaults = Field(default_factory=EmulationDefaults, examples=[{"speed": 4, "guests": 2}])
+    """Defaults of emulated boards."""
+    wires: dict[Name, Wire] = Field(default_factory=dict, examples=[{"bench": {"kind": "emulated"}}])
+    """Network interfaces where packets are seen, by name."""
+    servers: dict[Name, Server] = Field(default_factory=dict, examples=[{"netboot": {"kind": "emulated"}}])
+    """Netboot servers, by name."""
+    boards: dict[Name, BoardConfig] = Field(min_length=1, examples=[{"pi4-a": {"model": "pi4"}}])
+    """Boards, by name."""
+    policy: Policy = Field(default_factory=Policy, examples=[{"after_run": "off"}])
+    """What a run leaves behind."""
+
+    _path: str = PrivateAttr("")
+
+    @model_validator(mode="after")
+    def _hand_down(self) -> "LabConfig":
+        for name, board in self.boards.items():
+            board._name = name
+            board._speed = board.emulation.speed or self.emulation.speed
+        return self
+
+    @property
+    def path(self) -> str:
+        """The file that this was read from, as it was named; "" when it came from a text."""
+        return self._path
+
+    @property
+    def emulated(self) -> bool:
+        """Whether any board is emulated (a rig is needed)."""
+        return any(board.emulated for board in self.boards.values())
+
+    def wire_of(self, board: BoardConfig) -> EmulatedWire | InterfaceWire | None:
+        return self.wires[board.wire] if board.wire is not None else None
+
+    def server_of(self, board: BoardConfig) -> EmulatedServer | ExternalServer | None:
+        return self.servers[board.server] if board.server is not None else None
+
+    def with_speed(self, speed: float) -> "LabConfig":
+        """A copy in which every emulated board runs at `speed`, whatever the file says. ValueError out of 0.1-1000."""
+        if not 0.1 <= speed <= 1000:
+            raise ValueError(f"speed {speed} is not between 0.1 and 1000")
+        copy = self.model_copy(deep=True)
+        for board in copy.boards.values():
+            board._speed = speed
+        return copy
+
+    def dump(self) -> dict[str, Any]:
+        """What was read, as plain data for records and reports. It holds no secret: only where secrets are kept."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+__all__ = [
+    "EMULATED_BUDGETS",
+    "BoardConfig",
+    "EmulatedConsole",
+    "EmulatedPower",
+    "EmulatedServer",
+    "EmulatedWire",
+    "ExternalServer",
+    "InterfaceWire",
+    "LabConfig",
+    "Login",
+    "PluginPower",
+    "SerialConsole",
+]

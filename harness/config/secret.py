@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Secrets: lab.yaml names where one is kept, never the secret itself; in memory it does not show itself by accident."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from harness.config.values import EnvironmentName, Section
+from harness.errors import ConfigError
+
+#: Longer is not a password but a wrong path.
+_LONGEST = 4096
+
+
+class Secret:
+    """A secret in memory. str, repr and format are masked; `reveal()` gives it, at the one place that sends it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('********')"
+
+    def __str__(self) -> str:
+        return "********"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not written to files or sent to other processes; pass its SecretSource")
+
+
+class SecretSource(Section):
+    """Where a secret is kept: `{env: NAME}` or `{file: path}`. Never the secret itself."""
+
+    env: EnvironmentName | None = Field(default=None, examples=["PI_PASSWORD"])
+    """Name of the environment variable that holds the secret."""
+
+    file: str | None = Field(default=None, min_length=1, examples=["~/.config/piboot/pi-password"])
+    """File that holds the secret in its first line, readable by its owner only (mode 0600). A relative path starts at
+    lab.yaml's folder."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_a_reference(cls, value: Any) -> Any:
+        # Never show the value: it is the secret.
+        if not isinstance(value, dict):
+            raise PydanticCustomError(
+                "mistake",
+                "a secret must not stand in lab.yaml",
+                {
+                    "instead": "write {env: NAME} to take it from an environment variable, or {file: path} to read it "
+                    "from a file of mode 0600; if this file was ever committed or shared, change the secret too"
+                },
+            )
+        if ("env" in value) == ("file" in value):
+            found = "both env and file are given" if "env" in value else "neither env nor file is given"
+            raise PydanticCustomError(
+                "mistake", "{found}", {"found": found, "instead": "write {env: NAME} or {file: path}"}
+            )
+        return value
+
+    @field_validator("file")
+    @classmethod
+    def _from_the_folder_of_the_lab(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        path = Path(value).expanduser() if not value.startswith("~") or value.startswith("~/") else Path(value)
+        folder = (info.context or {}).get("folder")
+        return str(folder / path if folder is not None else path)
+
+    def resolve(self) -> Secret:
+        """Read the secret now. ConfigError when it is not there, empty, or readable by others."""
+        return Secret(_from_environment(self.env) if self.env is not None else _from_file(Path(self.file or "")))
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigError(
+            f"the environment variable {name} is {'empty' if name in os.environ else 'not set'}",
+            place=f"${name}",
+            remedy=f"export {name}=… before the run (under sudo: sudo --preserve-env={name} …)",
+        )
+    return value
+
+
+def _from_file(path: Path) -> str:
+    place = str(path)
+    try:
+        # One open, then fstat: what was checked is what is read. O_NONBLOCK: a FIFO must not hang the run.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(
+            f"the secret's file cannot be read: {error.strerror}", place=place, remedy="create it: one line, mode 0600"
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError("the secret's file is not a file", place=place, remedy="name a file with one line")
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
+            raise ConfigError(
+                f"the secret's file can be read or changed by others (mode {mode:04o})",
+                place=place,
+                remedy=f"chmod 600 {place}",
+            )
+        first = file.read(_LONGEST + 1).split(b"\n", 1)[0].rstrip(b"\r")
+    try:
+        text = first.decode()
+    except UnicodeDecodeError as error:
+        # `from None` would hide nothing: the decode error's text holds the bytes, so it must not be chained or shown.
+        del error
+        raise ConfigError("the secret's file is not UTF-8 text", place=place, remedy="one line of text") from None
+    if not text or len(first) > _LONGEST:
+        what = (
+            "the secret's file has an empty first line"
+            if not text
+            else "the first line of the secret's file is too long"
+        )
+        raise ConfigError(what, place=place, remedy="put the secret into the first line")
+    return text

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Netboot servers: one that the emulated lab runs, or the user's own, described so that a boot can be held against it."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from harness.config.mistakes import plain, show, suggest
+from harness.config.values import AbsolutePath, Ipv4, Section, mistake
+
+#: Longest TFTP_PREFIX_STR (raspberrypi/documentation, eeprom-bootloader.adoc).
+_PREFIX_LENGTH = 32
+_PREFIX_WORDS = ("serial", "mac", "none")
+_PLACE_HOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+class EmulatedServer(Section):
+    """Real services that the emulated lab starts in network namespaces."""
+
+    kind: Literal["emulated"]
+    """`emulated`."""
+    topology: Literal["dnsmasq-nfs"] = "dnsmasq-nfs"
+    """Set of services. dnsmasq-nfs: one host, dnsmasq for DHCP and TFTP, NFS root."""
+    root: Literal["debian", "light"] = "debian"
+    """Root file system that the boards get: a complete Debian, or a small one that logs in within seconds."""
+
+
+def _prefix(value: str) -> str:
+    if value in _PREFIX_WORDS:
+        return value
+    if not value.endswith("/"):
+        raise mistake(
+            f"{show(value)} is not a prefix",
+            f'{suggest(value, _PREFIX_WORDS)}; a fixed folder ends with a slash: "pi4/"',
+        )
+    if len(value) > _PREFIX_LENGTH:
+        raise mistake(f"{show(value)} is too long for a bootloader", f"at most {_PREFIX_LENGTH} characters")
+    return value
+
+
+def _source(value: str) -> str:
+    host, colon, path = value.partition(":/")
+    if not host or not colon or not path:
+        raise mistake(f"{show(value)} is not an NFS source", 'write "SERVER:/path", as in "10.0.0.2:/srv/nfs/{serial}"')
+    for word in _PLACE_HOLDER.findall(value):
+        if word not in {"serial", "mac", "name"}:
+            raise mistake(
+                f"{show(value)} has the unknown place holder {{{plain(word)}}}", "known: {serial}, {mac}, {name}"
+            )
+    return value
+
+
+class Tftp(Section):
+    """The TFTP server that the board should fetch its files from."""
+
+    address: Ipv4 = Field(examples=["10.0.0.2"])
+    """Its address."""
+    root: AbsolutePath | None = Field(default=None, examples=["/srv/tftp"])
+    """Its root folder, when it is on this host: what was delivered is then compared with the files in it."""
+    prefix: Annotated[str, AfterValidator(_prefix)] = Field(default="serial", examples=["serial"])
+    """Folder that the files should come from: `serial` (the default of bootloaders), `mac`, `none` (the TFTP root), or
+    a fixed one with its slash, `"pi4/"`."""
+
+
+class NfsRoot(Section):
+    """A root file system over NFS."""
+
+    kind: Literal["nfs"]
+    """`nfs`."""
+    source: Annotated[str, AfterValidator(_source)] = Field(examples=["10.0.0.2:/srv/nfs/{serial}"])
+    """Server and path as the kernel command line has them; {serial}, {mac} (with dashes) and {name} stand for the
+    board's."""
+
+
+class ExternalServer(Section):
+    """A netboot server that is already there. Only what is described is judged."""
+
+    kind: Literal["external"]
+    """`external`."""
+    dhcp: list[Ipv4] = Field(default_factory=list, max_length=16, examples=[["10.0.0.1"]])
+    """Addresses of all DHCP servers that may answer, proxies too; an answer from any other is a finding."""
+    tftp: Tftp | None = Field(default=None, examples=[{"address": "10.0.0.2"}])
+    """TFTP server."""
+    root: NfsRoot | None = Field(default=None, examples=[{"kind": "nfs", "source": "10.0.0.2:/srv/nfs/{serial}"}])
+    """Root file system."""
+
+    def prefix_for(self, *, serial_number: str, mac: str) -> str | None:
+        """Folder that the board's files should come from, with its slash; "" for the TFTP root, None when unknown."""
+        if self.tftp is None:
+            return None
+        words = {"serial": f"{serial_number}/", "mac": f"{mac.replace(':', '-')}/", "none": ""}
+        return words.get(self.tftp.prefix, self.tftp.prefix)
+
+    def root_source_for(self, *, serial_number: str, mac: str, name: str) -> str | None:
+        """`root.source` with the board's own values in it; None when no root is described."""
+        if self.root is None:
+            return None
+        own = {"serial": serial_number, "mac": mac.replace(":", "-"), "name": name}
+        # Not str.format: a source is the user's text, and format reads attributes and makes fields of any width.
+        return _PLACE_HOLDER.sub(lambda match: own[match[1]], self.root.source)
+
+
+Server = Annotated[EmulatedServer | ExternalServer, Field(discriminator="kind")]
