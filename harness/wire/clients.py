@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who sent a TFTP request: told by the habits of its IP and TFTP code, never by the file's name.
+
+A Pi's stages ask for the same files (config.txt up to six times), but each has a network stack of its own. Sources:
+raspberrypi/documentation boot-net capture, FW#1041, FW#1700 (boot ROM, bootcode.bin, start.elf); a Pi 400's capture,
+EE#74, rpi-eeprom release notes 2019-10-08 and 2022-10-03 (EEPROM); U-Boot net/net.c (TTL 255); ip(7) (Linux sets DF).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What of a request tells its sender. ttl: as seen; options: names and values, lower case, in order."""
+
+    ttl: int
+    ip_id: int
+    dont_fragment: bool
+    port: int
+    options: tuple[tuple[str, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.options)
+
+    @property
+    def first_ttl(self) -> int:
+        """The TTL that the sender must have used: routers only count it down."""
+        return next(ttl for ttl in (64, 128, 255) if self.ttl <= ttl)
+
+
+def _videocore(seen: Habits) -> bool:
+    """TTL 128 and IP id 0: the stack of boot ROM, bootcode.bin and start*.elf."""
+    return seen.first_ttl == 128 and seen.ip_id == 0 and seen.port >= 49152
+
+
+def _eeprom(seen: Habits) -> bool:
+    if seen.first_ttl != 64 or seen.dont_fragment:
+        return False
+    return seen.names in {(), ("tsize",)} or (
+        seen.names == ("tsize", "blksize") and seen.options[1][1] in {"1024", "1468"}
+    )
+
+
+#: First row that fits wins.
+_TABLE: tuple[tuple[str, Callable[[Habits], bool]], ...] = (
+    ("rom", lambda seen: _videocore(seen) and not seen.options),
+    ("bootcode", lambda seen: _videocore(seen) and seen.names == ("tsize",)),
+    ("start4.elf", lambda seen: _videocore(seen) and seen.names == ("tsize", "blksize") and seen.port >= 49153),
+    ("eeprom", _eeprom),
+    ("u-boot", lambda seen: seen.first_ttl == 255),
+    ("ipxe", lambda seen: seen.first_ttl == 64 and seen.names[:2] == ("blksize", "tsize") and not seen.dont_fragment),
+    ("os", lambda seen: seen.first_ttl == 64 and seen.dont_fragment),
+)
+
+FIRMWARE = frozenset({"rom", "bootcode", "start.elf", "eeprom", "start4.elf"})
+"""Clients that fetch one file after the other: a new request means that the one before is over."""
+
+
+def asked_by(seen: Habits, *, after_fixup: bool = False) -> str:
+    """The name of the client, "" when its habits are nobody's.
+
+    after_fixup: the same client has asked for fixup*.dat before. bootcode.bin and start.elf share their stack, but
+    fixup.dat is the last file of bootcode.bin.
+    """
+    name = next((name for name, fits in _TABLE if fits(seen)), "")
+    return "start.elf" if name == "bootcode" and after_fixup else name
