@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two files of a console: `console.log`, every octet as it came, and `console.times`, when.
+
+`console.times` is JSON lines: `[offset, t]` for each chunk that was read (offset of its first octet in console.log, epoch
+seconds of the read), `[offset, t, "gap", reason]` where the console was lost and `[offset, t, "back", reason]` where it
+returned. Both are written as the octets come, log before times, without buffering: a killed run loses nothing that was read,
+at worst the stamp of the last chunk.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+LOG = "console.log"
+TIMES = "console.times"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Octets read at `t`."""
+
+    offset: int
+    t: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The console was lost, or came back, at `offset`."""
+
+    offset: int
+    t: float
+    kind: Literal["gap", "back"]
+    reason: str
+
+
+class ConsoleFiles:
+    """The writer. Raises OSError (disk full, no such folder)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / LOG
+        self.times = folder / TIMES
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._log = os.open(self.log, flags, 0o644)
+        self._times = os.open(self.times, flags, 0o644)
+        self._closed = False
+
+    def chunk(self, offset: int, t: float, data: bytes) -> None:
+        _write(self._log, data)
+        _write(self._times, f"[{offset}, {t:.6f}]\n".encode())
+
+    def mark(self, offset: int, t: float, kind: Literal["gap", "back"], reason: str) -> None:
+        _write(self._times, (json.dumps([offset, t, kind, reason]) + "\n").encode())
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            os.close(self._log)
+            os.close(self._times)
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def read_back(log: Path, times: Path) -> Iterator[Chunk | Mark]:
+    """What was read, in order. Torn or senseless lines of `times` are passed over: their octets go with the stamp before.
+
+    Raises OSError when a file cannot be read.
+    """
+    data = log.read_bytes()
+    rows = list(_rows(times))
+    at, t = 0, rows[0][1] if rows else 0.0
+    for row in rows:
+        offset = row[0]
+        if offset < at:
+            continue
+        if offset > at and data[at:offset]:
+            yield Chunk(at, t, data[at:offset])
+        at = offset
+        if len(row) == 4:
+            yield Mark(offset, row[1], row[2], row[3])
+        t = row[1]
+    if data[at:]:
+        yield Chunk(at, t, data[at:])
+
+
+_Row = tuple[int, float] | tuple[int, float, Literal["gap", "back"], str]
+
+
+def _rows(times: Path) -> Iterator[_Row]:
+    for line in times.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        match row:
+            case [int(offset), float() | int() as t]:
+                yield offset, float(t)
+            case [int(offset), float() | int() as t, "gap" | "back" as kind, str(reason)]:
+                yield offset, float(t), kind, reason

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The console of one boot: one thread reads all that comes, keeps it with its time, and tells what it means.
+
+It is started before power-on and is the only reader of the port; logins and people get copies through `tap`. The thread never
+ends in silence: a lost line is told as `ConsoleGap` and reopened, whatever else goes wrong is told through `on_error`.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+from harness import clock
+from harness.boot.events import ConsoleGap, Milestone
+from harness.boot.record import ConsoleInfo, Evidence
+from harness.console.files import LOG, ConsoleFiles
+from harness.console.lines import Line, LineSplitter
+from harness.console.milestones import Milestones
+from harness.console.port import BAUD, BytePort, Opener, PortGone, open_port
+from harness.console.tap import Tap
+from harness.console.text import clean
+from harness.errors import HarnessBug, HarnessError, InfraError
+
+#: Seconds to let octets gather after a read: bounds the reads to 125 per second at any rate, and the error of a stamp to
+#: 8 ms more than the machine's own.
+GATHER = 0.008
+
+#: Seconds between attempts to open a lost port again: at first, and after its deadline.
+_RETRY, _RETRY_LATE = 0.25, 2.0
+
+_TAIL = 64 * 1024
+
+_T = TypeVar("_T")
+
+
+class ConsoleLog:
+    """Reads `port` (a device, a URL, or a function that opens one) into `folder` from `start` to `close`.
+
+    on_event: milestones and gaps, called by the reading thread in their order; on_line: every line, likewise; on_error: at
+    most one InfraError for a full disk and one per loss that outlasts `reconnect_for` seconds, and HarnessBug when one of
+    the functions given here raises.
+    """
+
+    def __init__(
+        self,
+        port: str | Opener,
+        folder: Path,
+        *,
+        on_event: Callable[[Milestone | ConsoleGap], None] = lambda _event: None,
+        on_line: Callable[[Line], None] | None = None,
+        on_error: Callable[[HarnessError], None] = lambda _error: None,
+        baudrate: int = BAUD,
+        reconnect_for: float = 30.0,
+        gather: float = GATHER,
+    ) -> None:
+        self._open: Opener = (lambda: open_port(port, baudrate)) if isinstance(port, str) else port
+        self.name = port if isinstance(port, str) else "console"
+        self.folder = folder
+        self._on_event, self._on_line, self._on_error = on_event, on_line, on_error
+        self._reconnect_for = reconnect_for
+        self._gather = gather
+        self._port: BytePort | None = None
+        self._files: ConsoleFiles | None = None
+        self._splitter = LineSplitter()
+        self._milestones = Milestones()
+        self._gaps: list[Evidence] = []
+        self._tail = bytearray()
+        self._taps: list[Tap] = []
+        self._probes: dict[str, str] = {}
+        self._changed = threading.Condition()
+        self._write_lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._disk_error = False
+        self._gone_since = 0.0
+        self._given_up = False
+
+    # -- for the one who watches a boot ------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Open files and port and begin to read. InfraError, ConfigError: it cannot."""
+        try:
+            self._files = ConsoleFiles(self.folder)
+        except OSError as error:
+            raise _disk(error, self.folder) from error
+        try:
+            self._port = self._open()
+        except BaseException:
+            self._files.close()
+            raise
+        self.name = self._port.name
+        self._thread = threading.Thread(target=self._run, name=f"console {self.name}", daemon=True)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop reading; what stands there unfinished becomes a line. Everything read is in the files then."""
+        self._stop.set()
+        port = self._port
+        if port is not None:
+            port.interrupt()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=10.0)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, data: bytes) -> None:
+        """Send octets. InfraError when the line is lost (the reading thread tells the gap)."""
+        port = self._port
+        if port is None:
+            raise InfraError(
+                "the console is lost, nothing can be sent", place=self.name, remedy="see its gaps in the record"
+            )
+        try:
+            with self._write_lock:
+                port.write(data)
+        except PortGone as error:
+            raise InfraError(f"nothing can be sent to the console: {error}", place=self.name) from error
+
+    def tap(self) -> Tap:
+        """A copy of all octets from now on, after those of the line that is not finished yet (a prompt, say)."""
+        with self._changed:
+            tap = Tap(bytes(self._tail[max(self._tail.rfind(b"\n"), len(self._tail) - 512) + 1 :]))
+            self._taps.append(tap)
+        return tap
+
+    def untap(self, tap: Tap) -> None:
+        with self._changed, contextlib.suppress(ValueError):
+            self._taps.remove(tap)
+
+    def tail(self, characters: int = 2000) -> str:
+        """The last of what came, cleaned, for a message or a person."""
+        with self._changed:
+            raw = bytes(self._tail[-4 * characters :])
+        return "\n".join(clean(line).rstrip() for line in raw.split(b"\n"))[-characters:]
+
+    @property
+    def bytes_read(self) -> int:
+        return self._splitter.offset
+
+    @property
+    def probes(self) -> dict[str, str]:
+        """What `harness.console.probe` made the board print: the same that a replay of the files finds."""
+        with self._changed:
+            return dict(self._probes)
+
+    def wait(self, predicate: Callable[[], bool], timeout: float) -> bool:
+        """Wait until `predicate` holds; it is tried after each chunk that was dealt with. False: it did not in time."""
+        with self._changed:
+            return self._changed.wait_for(predicate, timeout)
+
+    def info(self) -> ConsoleInfo:
+        with self._changed:
+            return ConsoleInfo(
+                file=LOG, bytes=self._splitter.offset, lines=self._splitter.lines, gaps=tuple(self._gaps)
+            )
+
+    # -- the reading thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._read_on() if self._port is not None else self._reconnect()
+        except Exception as error:
+            self._tell_error(
+                HarnessBug(f"the console's reader failed: {type(error).__name__}: {error}", place=self.name)
+            )
+        finally:
+            self._drain()
+            self._lines(self._splitter.flush())
+            if self._files is not None:
+                self._files.close()
+            if self._port is not None:
+                self._port.close()
+            with self._changed:
+                for tap in self._taps:
+                    tap.put(None)
+                self._changed.notify_all()
+
+    def _read_on(self) -> None:
+        assert self._port is not None  # noqa: S101 - for the type checker
+        try:
+            data = self._port.read(1.0)
+        except PortGone as error:
+            self._lost(str(error))
+            return
+        if data:
+            self._take(clock.now(), data)
+            if self._gather:
+                self._stop.wait(self._gather)
+
+    def _drain(self) -> None:
+        """What had come when `close` was called belongs to this boot."""
+        empty, deadline = 0, time.monotonic() + 1.0
+        while self._port is not None and empty < 2 and time.monotonic() < deadline:  # the first may be the interruption
+            try:
+                data = self._port.read(0.0)
+            except PortGone:
+                return
+            if data:
+                self._take(clock.now(), data)
+            else:
+                empty += 1
+
+    def _take(self, t: float, data: bytes) -> None:
+        offset = self._splitter.offset
+        self._keep(lambda files: files.chunk(offset, t, data))
+        lines = self._splitter.feed(t, data)
+        self._lines(lines)
+        with self._changed:
+            self._tail += data
+            if len(self._tail) > 2 * _TAIL:
+                del self._tail[:-_TAIL]
+            for tap in self._taps:
+                tap.put(data)
+            self._changed.notify_all()
+
+    def _lines(self, lines: list[Line]) -> None:
+        for line in lines:
+            if self._on_line is not None:
+                self._call(self._on_line, line)
+            for milestone in self._milestones.feed(line):
+                if milestone.name == "probe.value":
+                    with self._changed:
+                        self._probes[milestone.fields["key"]] = milestone.fields["value"]
+                self._call(self._on_event, milestone)
+
+    def _lost(self, reason: str) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            port.close()
+        self._lines(self._splitter.flush())
+        self._gap("gap", reason)
+        self._gone_since = time.monotonic()
+        self._given_up = False
+
+    def _reconnect(self) -> None:
+        self._stop.wait(_RETRY_LATE if self._given_up else _RETRY)
+        if self._stop.is_set():
+            return
+        away = time.monotonic() - self._gone_since
+        try:
+            self._port = self._open()
+        except HarnessError as error:
+            if away > self._reconnect_for and not self._given_up:
+                # Said once; the attempts go on, slowly: a line that returns late still has something to tell.
+                self._given_up = True
+                what = f"the console vanished and did not come back within {self._reconnect_for:g} s: {error.what}"
+                self._tell_error(InfraError(what, place=self.name, remedy=error.remedy))
+            return
+        self._gap("back", f"reopened after {away:.1f} s")
+
+    def _gap(self, kind: Literal["gap", "back"], reason: str) -> None:
+        t, offset = clock.now(), self._splitter.offset
+        reason = clean(reason.encode())[:300]
+        self._keep(lambda files: files.mark(offset, t, kind, reason))
+        with self._changed:
+            self._gaps.append(gap_evidence(self._splitter.lines, t, kind, reason))
+        self._call(self._on_event, ConsoleGap(t, offset, reason, back=kind == "back"))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _keep(self, write: Callable[[ConsoleFiles], None]) -> None:
+        if self._files is None or self._disk_error:
+            return
+        try:
+            write(self._files)
+        except OSError as error:
+            self._disk_error = True  # the log ends here; milestones go on
+            self._tell_error(_disk(error, self.folder))
+
+    def _call(self, function: Callable[[_T], None], argument: _T) -> None:
+        try:
+            function(argument)
+        except Exception as error:
+            self._tell_error(
+                HarnessBug(f"a listener of the console failed: {type(error).__name__}: {error}", place=self.name)
+            )
+
+    def _tell_error(self, error: HarnessError) -> None:
+        with contextlib.suppress(Exception):
+            self._on_error(error)
+
+
+def gap_evidence(line: int, t: float, kind: Literal["gap", "back"], reason: str) -> Evidence:
+    return Evidence(source="console", ref=line, t=t, text=f"{'lost' if kind == 'gap' else 'back'}: {reason}")
+
+
+def _disk(error: OSError, folder: Path) -> InfraError:
+    return InfraError(
+        f"the console's log cannot be written: {error.strerror or error}",
+        place=str(folder),
+        remedy="make room on this disk, or give another folder with --reports",
+    )

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Copies of a console's octets for whoever else wants them: a login dialogue, a person."""
+
+import contextlib
+import queue
+
+
+class Tap:
+    """A copy of the octets from now on (and the unfinished line that stood there). Bounded: a reader that sleeps loses the
+    oldest octets, not memory.
+    """
+
+    def __init__(self, first: bytes, chunks: int = 20_000) -> None:
+        self._queue: queue.Queue[bytes | None] = queue.Queue(chunks)
+        self.lost = 0
+        if first:
+            self.put(first)
+
+    def put(self, data: bytes | None) -> None:
+        while True:
+            try:
+                self._queue.put_nowait(data)
+            except queue.Full:
+                with contextlib.suppress(queue.Empty):
+                    self.lost += len(self._queue.get_nowait() or b"")
+            else:
+                return
+
+    def get(self, timeout: float) -> bytes | None:
+        """Octets, b"" when none came in `timeout` seconds, None when the console was closed."""
+        try:
+            return self._queue.get(timeout=max(0.0, timeout)) if timeout > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return b""
