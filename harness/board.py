@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A board: power port, console and wire in one hand. The only place where they meet; real and emulated boards alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.boot.events import Event
+from harness.boot.expect import Expectation
+from harness.errors import BootFailure, HarnessBug, HarnessError, InfraError
+from harness.power.journal import JournaledPort
+from harness.replay import replay
+from harness.result import Boot
+from harness.run import Run, write_json
+from harness.watch import Blind, Viewer, Watch, stopped_by
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from harness.config import Secret
+    from harness.console.login import Shell
+    from harness.console.port import ConsoleLog
+    from harness.power.port import PowerPort
+    from harness.wire.capture import Capture
+
+Emit = Callable[[Event], None]
+Fail = Callable[[HarnessError], None]
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Gear:
+    """What a board hangs on.
+
+    open_console / open_capture: given the boot's folder, where to put events, and whom to tell of a failure; both are reading when
+    they return. power: a fresh handle on the power port for a boot's folder. prepare: makes the server ready for the next boot (a
+    clean root). alive: raises InfraError when something behind the board has died (its emulator).
+    """
+
+    power: Callable[[Path], PowerPort]
+    open_console: Callable[[Path, Emit, Fail], ConsoleLog] | None = None
+    open_capture: Callable[[Path, Emit, Fail], AbstractContextManager[Capture]] | None = None
+    prepare: Callable[[], None] = _nothing
+    alive: Callable[[], None] = _nothing
+
+
+@dataclass
+class Board:
+    """One board of the lab. `boot()` power-cycles it and follows it; afterwards it stays on until `off()` or the next boot."""
+
+    name: str
+    model: str
+    expectation: Expectation
+    gear: Gear
+    run: Run
+    user: str | None = None
+    password: Callable[[], Secret | None] = field(default=lambda: None, repr=False)
+    off_time: float = 2.0
+    viewer: Viewer = field(default_factory=Blind, repr=False)
+    _console: ConsoleLog | None = field(default=None, repr=False)
+    _shell: Shell | None = field(default=None, repr=False)
+    _folder: Path | None = field(default=None, repr=False)
+
+    @property
+    def shell(self) -> Shell:
+        """A shell on the running board; InfraError when nobody is logged in."""
+        if self._shell is None:
+            raise InfraError(f"nobody is logged in on {self.name}", remedy="boot it first, with `login:` in lab.yaml")
+        return self._shell
+
+    def boot(self, until: str = "login") -> Boot:
+        """Power off, watch, power on, follow the stages to `until`, and judge.
+
+        Never raises for what the board, its server or the gear did: the verdict says it, and `error` holds what ended the watch.
+        KeyboardInterrupt passes through, with the record written. All files lie in the boot's folder.
+        """
+        self._release()
+        folder = self._folder = self.run.boot_folder(self.name)
+        expectation = self.expectation.model_copy(update={"until": until})
+        write_json(folder / "expect.json", expectation.model_dump_json(indent=2))
+        watch = Watch(expectation, folder, self.viewer, self.gear.alive)
+        error: BaseException | None = None
+        try:
+            self._follow(watch, folder, until)
+        except BaseException as caught:
+            error = caught
+        boot = self._judge(watch, folder, error)
+        if error is not None and not isinstance(error, HarnessError):
+            if isinstance(error, KeyboardInterrupt):
+                raise error
+            raise HarnessBug(f"{type(error).__name__}: {error}", place=str(folder)) from error
+        return boot
+
+    def off(self) -> None:
+        """Switch the board off and stop reading its console. InfraError when the power port does not obey."""
+        self._release()
+        if self._folder is not None:
+            self._power(self._folder).off()
+
+    def _release(self) -> None:
+        self._shell = None
+        if self._console is not None:
+            self._console.close()
+            self._console = None
+
+    def _power(self, folder: Path) -> JournaledPort:
+        return JournaledPort(self.gear.power(folder), folder / "power.jsonl")
+
+    def _follow(self, watch: Watch, folder: Path, until: str) -> None:
+        power = self._power(folder)
+        if power.state() != "off":
+            power.off()
+            time.sleep(self.off_time)  # capacitors: a board that was off too briefly has not lost its state
+        self.gear.prepare()
+        with ExitStack() as stack:
+            if self.gear.open_console is not None:
+                self._console = self.gear.open_console(folder, watch.emit, watch.fail)
+            if self.gear.open_capture is not None:
+                stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))
+            for edge in power.on_with_edges():
+                watch.emit(edge)
+            stages = list(watch.tracker.marks)
+            last = stages.index(until)
+            watch.until(stages[min(last, stages.index("userspace"))])
+            if until == "login":
+                self._log_in(watch)
+            watch.drain()
+            watch.ended("login" if until == "login" else "until")
+
+    def _log_in(self, watch: Watch) -> None:
+        """The dialogue, then a few questions to the system whose answers stand on the console, and so on the record."""
+        if self.user is None or self._console is None:
+            return
+        from harness.console.login import log_in, probe  # noqa: PLC0415 - brings pexpect
+
+        expectation = watch.tracker.expectation
+        allowed = expectation.budgets.get("login", 20.0) * expectation.grace
+        secret = self.password()
+        shell = log_in(
+            self._console, user=self.user, password=secret.reveal() if secret is not None else None, timeout=allowed
+        )
+        self._shell = shell
+        probe(shell, timeout=allowed)
+        watch.until("login")
+
+    def _judge(self, watch: Watch, folder: Path, error: BaseException | None) -> Boot:
+        """The end is written down first; then the record is made from the files, as a replay would."""
+        if error is not None:
+            try:
+                watch.ended(*_reason(error, watch))
+            except InfraError as full:
+                raise full from error
+        record = replay(folder)
+        write_json(folder / "record.json", record.model_dump_json(indent=2))
+        return Boot(record, folder, error if isinstance(error, HarnessError) else None)
+
+
+def _reason(error: BaseException, watch: Watch) -> tuple[str, str, str]:
+    reason, detail, remedy = stopped_by(error)
+    if isinstance(error, BootFailure) and watch.tracker.fatal is not None:
+        reason = "fatal"
+    return reason, detail, remedy

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The `piboot` command. Exit codes: 0 passed, 1 the board or its server failed, 2 configuration, 3 the lab's gear, 4 our bug.
+
+Heavy imports happen in the commands, so that `piboot --help` answers at once.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+import harness
+from harness.errors import HarnessBug, HarnessError
+
+app = typer.Typer(
+    name="piboot",
+    help="Boot Raspberry Pis from the network, watch wire and console, and judge every stage.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+LabOption = Annotated[Path, typer.Option("--lab", help="The lab's description.", metavar="FILE")]
+ReportsOption = Annotated[Path, typer.Option("--reports", help="Where runs are kept.", metavar="DIR")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+
+LAB = Path("lab.yaml")
+REPORTS = Path("reports")
+
+
+@app.command()
+def boot(
+    board: Annotated[str | None, typer.Argument(help="The board's name in the lab (default: its first).")] = None,
+    lab: LabOption = LAB,
+    reports: ReportsOption = REPORTS,
+    speed: Annotated[float | None, typer.Option(help="Emulated boards: device delays N times as fast.")] = None,
+    root: Annotated[str | None, typer.Option(help="Emulated servers: root file system, debian or light.")] = None,
+    until: Annotated[str, typer.Option(help="The last stage to wait for.")] = "login",
+    as_json: JsonOption = False,
+) -> None:
+    """Boot one board, live, and judge it."""
+    from harness.commands import boot_once  # noqa: PLC0415
+
+    _run(lambda: boot_once(board, lab=lab, reports=reports, speed=speed, root=root, until=until, as_json=as_json))
+
+
+@app.command()
+def check(lab: LabOption = LAB, as_json: JsonOption = False) -> None:
+    """Validate lab.yaml, and look for the tools and rights that this lab needs."""
+    from harness.commands import check_lab  # noqa: PLC0415
+
+    _run(lambda: check_lab(lab, as_json=as_json))
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="A boot's folder, reports/RUN/BOARD, or RUN/BOARD below --reports.")],
+    reports: ReportsOption = REPORTS,
+    write: Annotated[bool, typer.Option("--write", help="Replace record.json by the new judgement.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge the recorded files of a boot again."""
+    from harness.commands import replay_boot  # noqa: PLC0415
+
+    _run(lambda: replay_boot(folder, reports=reports, write=write, as_json=as_json))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path | None, typer.Argument(help="A run's folder (default: the newest run).")] = None,
+    reports: ReportsOption = REPORTS,
+) -> None:
+    """Write a run's report.html and junit.xml again; boots of a killed run are judged from what they left."""
+    from harness.commands import report_again  # noqa: PLC0415
+
+    _run(lambda: report_again(folder, reports=reports))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(f"piboot {harness.__version__}")
+
+
+def _run(command: Callable[[], int]) -> None:
+    """Turn the error tree into exit codes, and texts that say who must act."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = command()
+    except HarnessError as error:
+        complain(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("\nstopped; everything that was started has been ended", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        traceback.print_exc()
+        complain(HarnessBug(f"{type(error).__name__}: {error}"))
+        code = HarnessBug.exit_code
+    raise typer.Exit(code)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does: with its record written and everything ended."""
+    raise KeyboardInterrupt
+
+
+def complain(error: HarnessError) -> None:
+    """An error on stderr, in the colour of who must act, without any control character of its text."""
+    from harness.report.text import clean  # noqa: PLC0415
+
+    colours = {"yellow": 33, "blue": 34, "red": 31, "magenta": 35}
+    tty = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    head = type(error).__name__
+    paint = f"\033[{colours.get(error.colour, 35)};1m{head}\033[0m" if tty else head
+    print(f"{paint} ({error.who}): {clean(str(error))}", file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

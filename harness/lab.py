@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab: opens what lab.yaml describes, and lends its boards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.board import Board, Emit, Fail, Gear
+from harness.boot.expect import Expectation, ExpectedServer
+from harness.config import BoardConfig, EmulatedServer, ExternalServer, InterfaceWire, LabConfig, SerialConsole
+from harness.errors import ConfigError
+from harness.models import MODELS
+from harness.run import Run
+from harness.watch import Blind, Viewer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from harness.console.port import ConsoleLog
+    from harness.power.port import PowerPort
+    from harness.servers import Rig
+    from harness.servers.services.service import Service
+    from harness.wire.capture import Capture
+
+#: How often the emulator behind a board is asked whether it still lives, seconds.
+_ALIVE_EVERY = 1.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """The netboot server of one board. tftp_root: its folder, when it is on this machine; services: of the emulated lab."""
+
+    name: str
+    expected: ExpectedServer
+    tftp_root: Path | None = None
+    services: Mapping[str, Service] = field(default_factory=dict)
+
+    def file(self, path: str) -> Path | None:
+        """Where a file lies that was asked for as `path` on the wire (servers collapse `//`); None when it is not at hand."""
+        return self.tftp_root / path.lstrip("/") if self.tftp_root is not None else None
+
+
+class Lab(AbstractContextManager["Lab"]):
+    """An opened lab. Emulated servers start when the first board that needs them is lent, and end with the lab.
+
+    names: the boards that will be used (all when None): an emulated lab makes switch ports for these only.
+    """
+
+    def __init__(
+        self,
+        config: LabConfig,
+        run: Run,
+        *,
+        names: Iterable[str] | None = None,
+        viewer: Viewer | None = None,
+        progress: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.config = config
+        self.run = run
+        self._names = list(config.boards if names is None else names)
+        for name in self._names:
+            self._board_config(name)
+        self._viewer = viewer or Blind()
+        self._progress = progress
+        self._rigs: dict[str, Rig] = {}
+        self._boards: dict[str, Board] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Boards off (unless the lab's policy keeps them), then the emulated servers; safe to repeat."""
+        try:
+            if self.config.policy.after_run == "off":
+                for board in self._boards.values():
+                    board.off()
+        finally:
+            self._boards.clear()
+            self._stack.close()
+            self._rigs.clear()
+
+    @property
+    def boards(self) -> list[str]:
+        """Names of the boards that this lab lends."""
+        return list(self._names)
+
+    def board(self, name: str) -> Board:
+        """Lend a board. ConfigError when there is none of that name; InfraError when its gear cannot be opened."""
+        if name not in self._boards:
+            config = self._board_config(name)
+            self._boards[name] = self._emulated(config) if config.emulated else self._real(config)
+        return self._boards[name]
+
+    def server_of(self, name: str) -> Server:
+        """The netboot server of a board. ConfigError when lab.yaml names none."""
+        config = self._board_config(name)
+        if config.server is None:
+            raise ConfigError(f"board {name} has no `server:`", place=self.config.path, remedy="name one of `servers:`")
+        server = self.config.servers[config.server]
+        if isinstance(server, ExternalServer):
+            root = server.tftp.root if server.tftp is not None else None
+            return Server(config.server, self._expected(config), Path(root) if root else None)
+        rig = self._rig(config.server)
+        return Server(config.server, self._expected(config), rig.tftp_root, rig.services)
+
+    def rig_of(self, name: str) -> Rig:
+        """The emulated lab behind an emulated board, for tests that break it. ConfigError for a real board."""
+        config = self._board_config(name)
+        if not config.emulated or config.server is None:
+            raise ConfigError(f"board {name} is not emulated: it has no rig")
+        return self._rig(config.server)
+
+    # -- what the boards are made of ---------------------------------------------------------------------------------
+
+    def _board_config(self, name: str) -> BoardConfig:
+        try:
+            return self.config.boards[name]
+        except KeyError:
+            known = ", ".join(self.config.boards)
+            raise ConfigError(
+                f"there is no board {name!r}", place=self.config.path, remedy=f"choose of: {known}"
+            ) from None
+
+    def _expected(self, config: BoardConfig) -> ExpectedServer:
+        server = self.config.server_of(config)
+        if server is None:
+            return ExpectedServer()
+        if isinstance(server, EmulatedServer):
+            rig = self._rig(config.server or "")
+            facts = rig.facts(config.name)
+            return ExpectedServer(
+                dhcp=(facts.dhcp_server,),
+                tftp=facts.tftp_server,
+                tftp_root=str(rig.tftp_root),
+                prefix=facts.tftp_prefix,
+                root_kind=facts.root_kind,
+                root_source=facts.root_source,
+                cmdline=rig.board(config.name).cmdline,
+            )
+        identity = {"serial_number": config.serial_number, "mac": config.mac}
+        return ExpectedServer(
+            dhcp=tuple(server.dhcp),
+            tftp=server.tftp.address if server.tftp else None,
+            tftp_root=server.tftp.root if server.tftp else None,
+            prefix=server.prefix_for(**identity),
+            root_kind=server.root.kind if server.root else None,
+            root_source=server.root_source_for(**identity, name=config.name),
+        )
+
+    def _make(self, config: BoardConfig, gear: Gear) -> Board:
+        model = MODELS[config.model]
+        expectation = Expectation(
+            board=config.name,
+            model=config.model,
+            serial_number=config.serial_number,
+            mac=config.eeprom.MAC_ADDRESS or config.mac,
+            emulated=config.emulated,
+            speed=config.speed,
+            budgets=config.budgets_for(model),
+            server=self._expected(config),
+            login_user=config.login.user if config.login else None,
+            has_console=gear.open_console is not None,
+            has_wire=gear.open_capture is not None,
+        )
+        login = config.login
+        return Board(
+            name=config.name,
+            model=config.model,
+            expectation=expectation,
+            gear=gear,
+            run=self.run,
+            user=login.user if login else None,
+            password=lambda: login.password.resolve() if login is not None and login.password is not None else None,
+            off_time=0.0 if config.emulated else 2.0,
+            viewer=self._viewer,
+        )
+
+    # -- emulated boards ---------------------------------------------------------------------------------------------
+
+    def _rig(self, server_name: str) -> Rig:
+        if server_name not in self._rigs:
+            from harness.images import boot_set  # noqa: PLC0415 - real labs need none of this
+            from harness.servers import Rig, VirtualBoard  # noqa: PLC0415
+
+            server = self.config.servers[server_name]
+            if not isinstance(server, EmulatedServer):
+                raise ConfigError(f"server {server_name} is not emulated", place=self.config.path)
+            boards = [
+                VirtualBoard(
+                    name=config.name,
+                    model=config.model,
+                    serial_number=config.serial_number,
+                    mac=config.mac,
+                    revision=config.revision or MODELS[config.model].revision,
+                    speed=config.speed,
+                    machine=config.emulation.machine,
+                    memory=config.emulation.memory,
+                    eeprom={key: str(value) for key, value in config.eeprom.model_dump(exclude_none=True).items()},
+                )
+                for name in self._names
+                if (config := self.config.boards[name]).server == server_name
+            ]
+            images = boot_set(server.root, progress=self._progress)
+            rig = Rig(boards, self.run.folder, topology=server.topology, boot_set=images, progress=self._progress)
+            self._rigs[server_name] = self._stack.enter_context(rig)
+        return self._rigs[server_name]
+
+    def _emulated(self, config: BoardConfig) -> Board:
+        rig = self._rig(config.server or "")
+        rig.start_emulator(config.name)
+        port = rig.board(config.name)
+
+        def power(folder: Path) -> PowerPort:
+            from harness.power.virtual import VirtualPort  # noqa: PLC0415
+
+            return VirtualPort(port.control_socket, folder=folder, name=config.name)
+
+        def console(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
+            return _console(port.console, 115200, folder, emit, fail)
+
+        def capture(folder: Path, emit: Emit, fail: Fail) -> Capture:
+            def spawn(argv: list[str], stdout: Any, stderr: Any) -> Any:
+                return rig.spawn(port.host, argv, stdout=stdout, stderr=stderr)
+
+            return _capture(port.tap, config.mac, folder, emit, fail, spawn=spawn)
+
+        gear = Gear(
+            power=power,
+            open_console=console,
+            open_capture=capture,
+            prepare=lambda: rig.reset_root(config.name),
+            alive=_Pulse(rig, config.name, port.control_socket),
+        )
+        return self._make(config, gear)
+
+    # -- real boards -------------------------------------------------------------------------------------------------
+
+    def _real(self, config: BoardConfig) -> Board:
+        wire, serial = self.config.wire_of(config), config.console
+
+        def console(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
+            assert isinstance(serial, SerialConsole)  # noqa: S101 - the loader allows no other for a real board
+            return _console(serial.port, serial.baud, folder, emit, fail)
+
+        def capture(folder: Path, emit: Emit, fail: Fail) -> Capture:
+            assert isinstance(wire, InterfaceWire)  # noqa: S101
+            return _capture(wire.interface, config.mac, folder, emit, fail, extra_filter=wire.filter)
+
+        gear = Gear(
+            power=lambda _folder: _plugin_port(config),
+            open_console=console if serial is not None else None,
+            open_capture=capture if wire is not None else None,
+        )
+        return self._make(config, gear)

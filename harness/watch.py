@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The watch over one boot: takes events from the gear's threads, follows the stages, and knows when to stop waiting."""
+
+import queue
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from harness import journal
+from harness.boot.events import ClockStep, ConsoleGap, Ended, Event, TransferProgress
+from harness.boot.expect import Expectation
+from harness.boot.tracker import StageTracker
+from harness.clock import ClockWatch, now
+from harness.errors import BootFailure, HarnessError, InfraError
+
+#: How often a watch wakes up to look at its deadline and the clock when nothing happens, seconds.
+_TICK = 0.25
+
+
+class Viewer(Protocol):
+    """Whoever looks on: a terminal, or nobody."""
+
+    def stage_started(self, board: str, stage: str, t: float) -> None: ...
+
+    def stage_ended(self, board: str, stage: str, t: float, duration: float) -> None: ...
+
+    def progress(self, board: str, text: str) -> None: ...
+
+
+class Blind:
+    """A viewer that does not look."""
+
+    def stage_started(self, board: str, stage: str, t: float) -> None:
+        pass
+
+    def stage_ended(self, board: str, stage: str, t: float, duration: float) -> None:
+        pass
+
+    def progress(self, board: str, text: str) -> None:
+        pass
+
+
+class Watch:
+    """Follows one boot. `emit` and `fail` may be called from any thread; the others from the one that waits."""
+
+    def __init__(self, expectation: Expectation, folder: Path, viewer: Viewer, alive: Callable[[], None]) -> None:
+        self.tracker = StageTracker(expectation)
+        self._board = expectation.board
+        self._journal = folder / "harness.jsonl"
+        self._viewer = viewer
+        self._alive = alive
+        self._queue: queue.SimpleQueue[Event | HarnessError] = queue.SimpleQueue()
+        self._clock = ClockWatch()
+        self._stepped = 0.0
+
+    def emit(self, event: Event) -> None:
+        self._queue.put(event)
+
+    def fail(self, error: HarnessError) -> None:
+        """The gear failed: ends the watch with this error."""
+        self._queue.put(error)
+
+    def until(self, stage: str) -> None:
+        """Wait until `stage` is done.
+
+        Raises BootFailure when a stage before it, or it, is not done in its time or ends badly; InfraError when the gear fails.
+        """
+        tracker = self.tracker
+        while not tracker.marks[stage].done:
+            if tracker.fatal is not None:
+                failed = tracker.failed_at or stage
+                raise BootFailure(f"stage {failed} ended with: {tracker.fatal.text[:160]}", stage=failed)
+            deadline = tracker.deadline()
+            left = _TICK if deadline is None else deadline - now()
+            if left <= 0:
+                current = tracker.current or stage
+                budget = tracker.expectation.budgets.get(current, 0.0)
+                raise BootFailure(
+                    f"stage {current} was not done within {budget * tracker.expectation.grace:g} s "
+                    f"(its budget is {budget:g} s)",
+                    stage=current,
+                )
+            self._take(min(left, _TICK))
+
+    def drain(self, quiet: float = 0.0) -> None:
+        """Take what is there; with `quiet`, wait until nothing came for so many seconds (at most ten times as long)."""
+        end = time.monotonic() + 10 * quiet
+        while self._take(quiet) and (quiet == 0.0 or time.monotonic() < end):
+            pass
+
+    def ended(self, reason: str, detail: str = "", remedy: str = "") -> Ended:
+        event = Ended(t=now(), reason=reason, detail=detail, remedy=remedy)
+        journal.append(self._journal, event)
+        return event
+
+    def _take(self, timeout: float) -> bool:
+        self._look_at_the_clock()
+        self._alive()
+        try:
+            item = self._queue.get(timeout=timeout) if timeout > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return False
+        if isinstance(item, HarnessError):
+            raise item
+        if isinstance(item, ConsoleGap):
+            self._viewer.progress(self._board, f"console {'is back' if item.back else 'lost'}: {item.reason}")
+        if isinstance(item, TransferProgress):
+            whole = f" of {item.tsize / 1e6:.1f}" if item.tsize else ""
+            self._viewer.progress(self._board, f"{item.path}: {item.bytes / 1e6:.1f}{whole} MB")
+            return True
+        for change in self.tracker.feed(item):
+            mark = self.tracker.marks[change.stage]
+            if change.what == "started":
+                self._viewer.stage_started(self._board, change.stage, change.t)
+            else:
+                start = mark.start if mark.start is not None else change.t
+                self._viewer.stage_ended(self._board, change.stage, change.t, change.t - start)
+        return True
+
+    def _look_at_the_clock(self) -> None:
+        step = self._clock.step()
+        if abs(step - self._stepped) > self._clock.tolerance:
+            journal.append(self._journal, ClockStep(t=now(), seconds=round(step - self._stepped, 3)))
+            self._stepped = step
+
+
+def stopped_by(error: BaseException) -> tuple[str, str, str]:
+    """(reason, detail, remedy) of the `Ended` event for what ended a watch."""
+    if isinstance(error, BootFailure):
+        return "deadline", error.what, error.remedy
+    if isinstance(error, InfraError):
+        place = f" ({error.place})" if error.place else ""
+        return "infra", error.what + place, error.remedy
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", "stopped by a person (Ctrl-C)", ""
+    return "stopped", f"{type(error).__name__}: {error}", ""
