@@ -10,46 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.boot.events import Event
 from harness.boot.expect import Expectation
 from harness.errors import BootFailure, HarnessBug, HarnessError, InfraError
-from harness.power.journal import JournaledPort
+from harness.gear import Gear
+from harness.power.journal import JournaledPort, PowerJournal
 from harness.replay import replay
 from harness.result import Boot
 from harness.run import Run, write_json
 from harness.watch import Blind, Viewer, Watch, stopped_by
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
+    from harness.boot.events import PowerEdge
     from harness.config import Secret
-    from harness.console.login import Shell
-    from harness.console.port import ConsoleLog
-    from harness.power.port import PowerPort
-    from harness.wire.capture import Capture
-
-Emit = Callable[[Event], None]
-Fail = Callable[[HarnessError], None]
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Gear:
-    """What a board hangs on.
-
-    open_console / open_capture: given the boot's folder, where to put events, and whom to tell of a failure; both are reading when
-    they return. power: a fresh handle on the power port for a boot's folder. prepare: makes the server ready for the next boot (a
-    clean root). alive: raises InfraError when something behind the board has died (its emulator).
-    """
-
-    power: Callable[[Path], PowerPort]
-    open_console: Callable[[Path, Emit, Fail], ConsoleLog] | None = None
-    open_capture: Callable[[Path, Emit, Fail], AbstractContextManager[Capture]] | None = None
-    prepare: Callable[[], None] = _nothing
-    alive: Callable[[], None] = _nothing
+    from harness.console.log import ConsoleLog
+    from harness.console.shell import Shell
 
 
 @dataclass
@@ -103,7 +77,7 @@ class Board:
         """Switch the board off and stop reading its console. InfraError when the power port does not obey."""
         self._release()
         if self._folder is not None:
-            self._power(self._folder).off()
+            self._power(self._folder, lambda _edge: None).off()
 
     def _release(self) -> None:
         self._shell = None
@@ -111,11 +85,11 @@ class Board:
             self._console.close()
             self._console = None
 
-    def _power(self, folder: Path) -> JournaledPort:
-        return JournaledPort(self.gear.power(folder), folder / "power.jsonl")
+    def _power(self, folder: Path, on_edge: Callable[[PowerEdge], None]) -> JournaledPort:
+        return JournaledPort(self.gear.power(folder), PowerJournal(folder, on_edge))
 
     def _follow(self, watch: Watch, folder: Path, until: str) -> None:
-        power = self._power(folder)
+        power = self._power(folder, watch.emit)
         if power.state() != "off":
             power.off()
             time.sleep(self.off_time)  # capacitors: a board that was off too briefly has not lost its state
@@ -125,8 +99,7 @@ class Board:
                 self._console = self.gear.open_console(folder, watch.emit, watch.fail)
             if self.gear.open_capture is not None:
                 stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))
-            for edge in power.on_with_edges():
-                watch.emit(edge)
+            power.on()
             stages = list(watch.tracker.marks)
             last = stages.index(until)
             watch.until(stages[min(last, stages.index("userspace"))])
@@ -139,16 +112,14 @@ class Board:
         """The dialogue, then a few questions to the system whose answers stand on the console, and so on the record."""
         if self.user is None or self._console is None:
             return
-        from harness.console.login import log_in, probe  # noqa: PLC0415 - brings pexpect
+        from harness.console.login import login  # noqa: PLC0415 - brings pexpect
+        from harness.console.probe import probe  # noqa: PLC0415
 
         expectation = watch.tracker.expectation
         allowed = expectation.budgets.get("login", 20.0) * expectation.grace
         secret = self.password()
-        shell = log_in(
-            self._console, user=self.user, password=secret.reveal() if secret is not None else None, timeout=allowed
-        )
-        self._shell = shell
-        probe(shell, timeout=allowed)
+        self._shell = login(self._console, self.user, secret.reveal() if secret is not None else None, timeout=allowed)
+        probe(self._console, self._shell, settle=allowed)
         watch.until("login")
 
     def _judge(self, watch: Watch, folder: Path, error: BaseException | None) -> Boot:

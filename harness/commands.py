@@ -13,7 +13,7 @@ from harness.boot.expect import Expectation
 from harness.boot.judge import judge
 from harness.boot.record import STAGES, BootRecord
 from harness.clock import now
-from harness.config import LabConfig, load
+from harness.config import EmulatedServer, LabConfig, load
 from harness.errors import BootFailure, ConfigError, HarnessError, InfraError
 from harness.lab import Lab
 from harness.replay import read_record, replay
@@ -102,10 +102,12 @@ def adapted(config: LabConfig, *, speed: float | None, root: str | None) -> LabC
         except ValueError as error:
             raise ConfigError(str(error), place="--speed", remedy="give a number between 0.1 and 1000") from None
     if root is not None:
-        try:
-            config = config.with_root(root)
-        except ValueError as error:
-            raise ConfigError(str(error), place="--root", remedy="choose debian or light") from None
+        if root not in ("debian", "light"):
+            raise ConfigError(f"there is no root {root!r}", place="--root", remedy="choose debian or light")
+        config = config.model_copy(deep=True)
+        for name, server in config.servers.items():
+            if isinstance(server, EmulatedServer):
+                config.servers[name] = server.model_copy(update={"root": root})
     return config
 
 

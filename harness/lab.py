@@ -6,13 +6,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.board import Board, Emit, Fail, Gear
+from harness.board import Board
 from harness.boot.expect import Expectation, ExpectedServer
-from harness.config import BoardConfig, EmulatedServer, ExternalServer, InterfaceWire, LabConfig, SerialConsole
+from harness.config import (
+    BoardConfig,
+    EmulatedServer,
+    ExternalServer,
+    InterfaceWire,
+    LabConfig,
+    PluginPower,
+    SerialConsole,
+)
+from harness.config.gear import POWER_GROUP
 from harness.errors import ConfigError
+from harness.gear import Gear, Pulse, local_capture, rig_capture, serial_console
 from harness.models import MODELS
 from harness.run import Run
 from harness.watch import Blind, Viewer
@@ -20,14 +31,9 @@ from harness.watch import Blind, Viewer
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from harness.console.port import ConsoleLog
     from harness.power.port import PowerPort
     from harness.servers import Rig
     from harness.servers.services.service import Service
-    from harness.wire.capture import Capture
-
-#: How often the emulator behind a board is asked whether it still lives, seconds.
-_ALIVE_EVERY = 1.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,7 @@ class Lab(AbstractContextManager["Lab"]):
             board=config.name,
             model=config.model,
             serial_number=config.serial_number,
-            mac=config.eeprom.MAC_ADDRESS or config.mac,
+            mac=config.mac,
             emulated=config.emulated,
             speed=config.speed,
             budgets=config.budgets_for(model),
@@ -205,7 +211,7 @@ class Lab(AbstractContextManager["Lab"]):
                     speed=config.speed,
                     machine=config.emulation.machine,
                     memory=config.emulation.memory,
-                    eeprom={key: str(value) for key, value in config.eeprom.model_dump(exclude_none=True).items()},
+                    eeprom={key: str(value) for key, value in config.eeprom.settings().items()},
                 )
                 for name in self._names
                 if (config := self.config.boards[name]).server == server_name
@@ -216,49 +222,46 @@ class Lab(AbstractContextManager["Lab"]):
         return self._rigs[server_name]
 
     def _emulated(self, config: BoardConfig) -> Board:
+        from harness.power.virtual import VirtualPort  # noqa: PLC0415
+
         rig = self._rig(config.server or "")
         rig.start_emulator(config.name)
         port = rig.board(config.name)
 
-        def power(folder: Path) -> PowerPort:
-            from harness.power.virtual import VirtualPort  # noqa: PLC0415
+        power = VirtualPort(port.control_socket, board=config.name)
 
-            return VirtualPort(port.control_socket, folder=folder, name=config.name)
-
-        def console(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-            return _console(port.console, 115200, folder, emit, fail)
-
-        def capture(folder: Path, emit: Emit, fail: Fail) -> Capture:
-            def spawn(argv: list[str], stdout: Any, stderr: Any) -> Any:
-                return rig.spawn(port.host, argv, stdout=stdout, stderr=stderr)
-
-            return _capture(port.tap, config.mac, folder, emit, fail, spawn=spawn)
+        def for_boot(folder: Path) -> PowerPort:
+            power.folder = folder
+            return power
 
         gear = Gear(
-            power=power,
-            open_console=console,
-            open_capture=capture,
+            power=for_boot,
+            open_console=serial_console(port.console, 115200),
+            open_capture=rig_capture(rig, port.host, port.tap, config.mac),
             prepare=lambda: rig.reset_root(config.name),
-            alive=_Pulse(rig, config.name, port.control_socket),
+            alive=Pulse(rig, config.name, power),
         )
         return self._make(config, gear)
 
     # -- real boards -------------------------------------------------------------------------------------------------
 
     def _real(self, config: BoardConfig) -> Board:
-        wire, serial = self.config.wire_of(config), config.console
-
-        def console(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-            assert isinstance(serial, SerialConsole)  # noqa: S101 - the loader allows no other for a real board
-            return _console(serial.port, serial.baud, folder, emit, fail)
-
-        def capture(folder: Path, emit: Emit, fail: Fail) -> Capture:
-            assert isinstance(wire, InterfaceWire)  # noqa: S101
-            return _capture(wire.interface, config.mac, folder, emit, fail, extra_filter=wire.filter)
-
+        wire, console = self.config.wire_of(config), config.console
+        serial = console if isinstance(console, SerialConsole) else None
         gear = Gear(
             power=lambda _folder: _plugin_port(config),
-            open_console=console if serial is not None else None,
-            open_capture=capture if wire is not None else None,
+            open_console=serial_console(serial.port, serial.baud) if serial else None,
+            open_capture=local_capture(wire.interface, config.mac, wire.filter)
+            if isinstance(wire, InterfaceWire)
+            else None,
         )
         return self._make(config, gear)
+
+
+def _plugin_port(config: BoardConfig) -> PowerPort:
+    """The power port that another package's driver makes (entry point group `piboot.power`)."""
+    power = config.power
+    assert isinstance(power, PluginPower)  # noqa: S101 - the loader allows no other driver for a real board
+    point = next(point for point in entry_points(group=POWER_GROUP) if point.name == power.driver)
+    port: PowerPort = point.load()(**power.options)
+    return port

@@ -39,10 +39,11 @@ def replay(folder: Path) -> BootRecord:
     events: list[Event] = [*_power(folder), *own]
     capture = None
     if _has(folder / "capture.pcapng"):
-        from harness.wire.replay import events_of  # noqa: PLC0415 - brings scapy
+        from harness.wire.replay import replay as replay_wire  # noqa: PLC0415 - brings scapy
 
-        seen, capture = events_of(folder / "capture.pcapng", {expectation.mac} if expectation.mac else None)
-        events += seen
+        wire = replay_wire(folder / "capture.pcapng", {expectation.mac} if expectation.mac else None)
+        events += wire.events
+        capture = wire.capture
     console = None
     if _has(folder / "console.log"):
         from harness.console.replay import milestones_of  # noqa: PLC0415
@@ -102,9 +103,9 @@ def _power(folder: Path) -> list[Event]:
     path = folder / "power.jsonl"
     if not path.exists():
         return []
-    from harness.power.journal import read_journal  # noqa: PLC0415
+    from harness.power.journal import edges_of  # noqa: PLC0415
 
-    return list(read_journal(path))
+    return list(edges_of(path))
 
 
 def _at_the_end(whole: ConsoleInfo, folder: Path, ended: Ended | None) -> ConsoleInfo:

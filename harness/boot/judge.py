@@ -234,10 +234,11 @@ def _os(ordered: Sequence[Event]) -> OsSeen | None:
     values = _probe_values(ordered)
     if not values:
         return None
-    units = values.get("failed_units")
+    state, units = values.get("state"), values.get("failed_units")
+    no_systemd = state == ""
     return OsSeen(
         kernel_release=values.get("kernel_release"),
         cmdline=values.get("cmdline"),
-        state=values.get("state"),
-        failed_units=tuple(units.split()) if units is not None else None,
+        state=state or None,
+        failed_units=tuple(units.split()) if units is not None and not no_systemd else None,
     )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a board hangs on, made ready for one boot: power port, console, capture, and the pulse of an emulator behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.boot.events import Event
+from harness.errors import HarnessError, InfraError
+
+if TYPE_CHECKING:
+    from harness.console.log import ConsoleLog
+    from harness.power.port import PowerPort
+    from harness.power.virtual import VirtualPort
+    from harness.servers import Rig
+    from harness.wire.capture import Capture
+    from harness.wire.process import Process
+
+Emit = Callable[[Event], None]
+Fail = Callable[[HarnessError], None]
+
+#: How often the emulator behind a board is asked whether it still lives, seconds.
+_ALIVE_EVERY = 0.5
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Gear:
+    """The parts of one board.
+
+    power: the power port, for a boot with this folder. open_console, open_capture: take the boot's folder, where to put
+    events, and whom to tell of a failure; the console reads when it is returned, the capture once it is entered. prepare:
+    makes the server ready for the next boot (a clean root). alive: raises InfraError when something behind the board has
+    died.
+    """
+
+    power: Callable[[Path], PowerPort]
+    open_console: Callable[[Path, Emit, Fail], ConsoleLog] | None = None
+    open_capture: Callable[[Path, Emit, Fail], Capture] | None = None
+    prepare: Callable[[], None] = _nothing
+    alive: Callable[[], None] = _nothing
+
+
+def serial_console(port: str, baud: int) -> Callable[[Path, Emit, Fail], ConsoleLog]:
+    """A console on a serial device, a pty or a pyserial URL."""
+
+    def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
+        from harness.console.log import ConsoleLog  # noqa: PLC0415 - a lab without consoles needs no pyserial
+
+        return ConsoleLog(port, folder, on_event=emit, on_error=fail, baudrate=baud).start()
+
+    return opened
+
+
+def local_capture(interface: str, mac: str, extra: str | None) -> Callable[[Path, Emit, Fail], Capture]:
+    """A capture on an interface of this host that may see many boards. extra: a pcap filter of the user's."""
+
+    def opened(folder: Path, emit: Emit, fail: Fail) -> Capture:
+        from harness.wire.capture import Capture  # noqa: PLC0415
+        from harness.wire.filters import boot_filter  # noqa: PLC0415
+
+        own = boot_filter(mac)
+        text = f"({own}) and ({extra})" if extra else own
+        path = folder / "capture.pcapng"
+        return Capture(interface, path, macs={mac}, on_event=emit, on_error=fail, filter_text=text)
+
+    return opened
+
+
+def rig_capture(rig: Rig, host: str, tap: str, mac: str) -> Callable[[Path, Emit, Fail], Capture]:
+    """A capture on the board's own switch port in the emulated lab."""
+
+    def spawn(argv: Sequence[str], stdout_fd: int, stderr_fd: int) -> Process:
+        return rig.spawn(host, argv, stdout=stdout_fd, stderr=stderr_fd)
+
+    def opened(folder: Path, emit: Emit, fail: Fail) -> Capture:
+        from harness.wire.capture import Capture  # noqa: PLC0415
+
+        path = folder / "capture.pcapng"
+        return Capture(tap, path, macs={mac}, on_event=emit, on_error=fail, spawn=spawn)
+
+    return opened
+
+
+class Pulse:
+    """Whether an emulated board's emulator lives, and has met no error of its own (QEMU missing, say)."""
+
+    def __init__(self, rig: Rig, name: str, port: VirtualPort) -> None:
+        self._rig, self._name, self._port = rig, name, port
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        """Raises InfraError. Looks at most every half second, however often it is called."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _ALIVE_EVERY
+        process = self._rig.emulator(self._name)
+        if process is not None and process.returncode is not None:
+            raise InfraError(
+                f"the emulator of {self._name} ended with code {process.returncode}{process.last_words()}",
+                place=str(self._rig.folder / self._name / "emulator.log"),
+            )
+        status = self._port.status()
+        if status.get("error"):
+            raise InfraError(str(status["error"]), remedy=str(status.get("remedy", "")))
