@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Console lines -> milestones: what a board says about its own boot, for every model and release known.
 
-The rows stand in `table_firmware` (boot ROM to hand-over), `table_kernel` and `table_system` (initramfs to login). Names are stable and dotted;
-times are those of the lines. Any text is taken: a line that means nothing gives no milestone, none raises.
+The rows stand in `table_firmware` (boot ROM to hand-over), `table_kernel` and `table_system` (initramfs to login). Names are
+stable and dotted; times are those of the lines. Any text is taken: a line that means nothing gives no milestone, none raises.
 """
 
 import re

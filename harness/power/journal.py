@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What was asked of a power port and what it confirmed, as events and as `power.jsonl`, written as it happens."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from harness import clock
+from harness.boot.events import PowerEdge
+from harness.errors import ConfigError, InfraError
+from harness.power.port import PowerPort, State
+
+FILE = "power.jsonl"
+
+
+class PowerJournal:
+    """Appends edges to `folder`/power.jsonl: {"t": epoch seconds, "on": bool, "phase": "asked"|"confirmed", "detail": str}."""
+
+    def __init__(self, folder: Path, on_edge: Callable[[PowerEdge], None] = lambda _edge: None) -> None:
+        self.path = folder / FILE
+        self._on_edge = on_edge
+        self._lock = threading.Lock()
+
+    def edge(self, on: bool, phase: Literal["asked", "confirmed"], detail: str = "") -> PowerEdge:
+        """Write an edge that happens now. InfraError: the disk is full or the folder is gone."""
+        edge = PowerEdge(clock.now(), on, phase, detail)
+        line = json.dumps({"t": edge.t, "on": on, "phase": phase, "detail": detail}) + "\n"
+        try:
+            with self._lock:
+                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                try:
+                    os.write(fd, line.encode())
+                finally:
+                    os.close(fd)
+        except OSError as error:
+            raise InfraError(
+                f"the power journal cannot be written: {error.strerror or error}",
+                place=str(self.path),
+                remedy="make room on this disk, or give another folder with --reports",
+            ) from error
+        self._on_edge(edge)
+        return edge
+
+
+class JournaledPort:
+    """A power port whose every switching is told: asked before it, confirmed after the read-back."""
+
+    def __init__(self, port: PowerPort, journal: PowerJournal) -> None:
+        self.port = port
+        self.journal = journal
+
+    @property
+    def identity(self) -> str:
+        return self.port.identity
+
+    @property
+    def detail(self) -> str:
+        return self.port.detail
+
+    def on(self) -> None:
+        self.journal.edge(True, "asked", self.identity)
+        self.port.on()
+        self.journal.edge(True, "confirmed", self.detail)
+
+    def off(self) -> None:
+        self.journal.edge(False, "asked", self.identity)
+        self.port.off()
+        self.journal.edge(False, "confirmed", self.detail)
+
+    def state(self) -> State:
+        return self.port.state()
+
+
+def edges_of(path: Path) -> list[PowerEdge]:
+    """The edges in a power.jsonl, in order; torn or senseless lines are passed over. ConfigError: it cannot be read."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise ConfigError(f"the power journal cannot be read: {error.strerror or error}", place=str(path)) from error
+    edges = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        match row:
+            case {"t": float() | int() as t, "on": bool(on), "phase": "asked" | "confirmed" as phase, **rest}:
+                edges.append(PowerEdge(float(t), on, phase, str(rest.get("detail", ""))))
+    return edges
