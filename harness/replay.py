@@ -45,7 +45,7 @@ def replay(folder: Path) -> BootRecord:
         events += wire.events
         capture = wire.capture
     console = None
-    if _has(folder / "console.log"):
+    if (folder / "console.log").exists():
         from harness.console.replay import milestones_of  # noqa: PLC0415
 
         told, whole = milestones_of(folder / "console.log", folder / "console.times")
