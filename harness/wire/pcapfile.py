@@ -185,9 +185,7 @@ class CaptureFile:
             self._wrong(at, f"a packet of interface {which}, which is not described,")
         return self.interfaces[first + which]
 
-    def _old_packet(  # noqa: PLR0917
-        self, kind: int, at: int, length: int, first: int, order: str, number: int
-    ) -> Packet:
+    def _old_packet(self, kind: int, at: int, length: int, first: int, order: str, number: int) -> Packet:
         """A simple packet block (no time: 0.0) or an obsolete packet block."""
         if kind == 3:
             interface, t, start = self._interface(at, first, 0), 0.0, 12

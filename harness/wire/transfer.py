@@ -83,9 +83,7 @@ class Transfer:
 
     # The server's side
 
-    def from_server(  # noqa: PLR0917 - called for every packet; keywords cost
-        self, number: int, t: float, op: int, block: int, data: bytes, start: int, size: int
-    ) -> None:
+    def from_server(self, number: int, t: float, op: int, block: int, data: bytes, start: int, size: int) -> None:
         self.end = t
         self.last_packet = number
         if op == DATA:
@@ -149,9 +147,7 @@ class Transfer:
 
     # The client's side
 
-    def from_client(  # noqa: PLR0917 - called for every packet; keywords cost
-        self, number: int, t: float, op: int, block: int, data: bytes, start: int, size: int
-    ) -> None:
+    def from_client(self, number: int, t: float, op: int, block: int, data: bytes, start: int, size: int) -> None:
         self.end = self.client_seen = t
         self.last_packet = number
         self.engaged = True

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Capturing a boot: tcpdump on an interface, its packets kept as pcapng and decoded while they come.
+
+At the end nothing that the kernel's ring still holds may be lost, but SIGINT ends tcpdump between two packets.
+SIGUSR1 makes it print its counters and go on: when it has written as many packets as the kernel has kept for it, it
+gets SIGINT.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+
+from harness.boot.events import Event
+from harness.boot.record import CaptureInfo
+from harness.clock import now
+from harness.errors import HarnessBug, HarnessError, InfraError
+from harness.wire import pcapng, scapy_read, tcpdump
+from harness.wire.decode import FrameDecoder
+from harness.wire.filters import boot_filter
+from harness.wire.links import ETHERNET
+from harness.wire.pcapstream import PcapStream
+from harness.wire.process import Process, Spawn, local
+from harness.wire.recorder import Recorder
+from harness.wire.replay import cooked
+
+LISTEN_TIMEOUT = 10.0
+"""Seconds within which tcpdump must listen."""
+
+DRAIN_TIMEOUT = 5.0
+"""Seconds given to tcpdump to write what the ring holds when the capture is stopped."""
+
+END_TIMEOUT = 5.0
+"""Seconds within which tcpdump ends after SIGINT; then it is killed."""
+
+_PIPE = 1 << 20
+_ASK_EVERY = 0.02
+_MAX_SAID = 65536
+
+
+class Capture:
+    """A context manager: on entry tcpdump listens, on exit all packets are in `path` and decoded.
+
+    macs: boards that are watched, None for all. on_event: takes the events, from the capture's own thread, in order.
+    on_error: takes each error once, also from that thread: tcpdump or the stream failed (the capture is over then),
+    the file can no longer be written (decoding goes on), on_event raised. spawn: how tcpdump is started. filter_text:
+    pcap-filter(7), by default `boot_filter()`. snaplen: octets kept of a frame; buffer_kib: the kernel's ring.
+
+    Entering raises InfraError (tcpdump missing, not allowed, no such interface, file cannot be made) or ConfigError
+    (filter text). `errors`: all that on_error was told.
+    """
+
+    def __init__(
+        self,
+        interface: str,
+        path: Path | str,
+        *,
+        macs: Iterable[str] | None = None,
+        on_event: Callable[[Event], None] = lambda _: None,
+        on_error: Callable[[HarnessError], None] = lambda _: None,
+        spawn: Spawn = local,
+        filter_text: str | None = None,
+        snaplen: int = tcpdump.SNAPLEN,
+        buffer_kib: int = tcpdump.BUFFER_KIB,
+        listen_timeout: float = LISTEN_TIMEOUT,
+    ) -> None:
+        self.interface, self.path = interface, Path(path)
+        self.filter = boot_filter() if filter_text is None else filter_text
+        self.decoder = FrameDecoder(macs, self._emit)
+        self.errors: list[HarnessError] = []
+        self.packets = 0  # received by us
+        self._on_event, self._on_error, self._spawn = on_event, on_error, spawn
+        self._listen_timeout = listen_timeout
+        self._argv = tcpdump.command(interface, self.filter, snaplen, buffer_kib)
+        self._stream = PcapStream()
+        self._said = ""  # on stderr
+        self._ready = threading.Event()  # listening, or over
+        self._stopping = threading.Event()
+        self._listening = self._drained = self._interrupted = False
+        self._asked_at = self._give_up_at = 0.0  # monotonic; 0: not yet
+        self._started = self._stop_at = 0.0
+        self._info: CaptureInfo | None = None
+        self._recorder: Recorder
+        self._process: Process
+        self._thread: threading.Thread
+
+    def __enter__(self) -> "Capture":
+        self._started = now()
+        self._recorder = Recorder(self.path)
+        self._open_pipes()
+        try:
+            self._process = self._spawn(self._argv, self._out[1], self._err[1])
+        except BaseException as error:
+            self._close(self._out[0], self._err[0], *self._wake)
+            self._recorder.discard()
+            if isinstance(error, OSError):
+                raise tcpdump.not_started(error) from error
+            raise
+        finally:
+            self._close(self._out[1], self._err[1])
+        self._thread = threading.Thread(target=self._run, name=f"capture-{self.interface}", daemon=True)
+        self._thread.start()
+        try:
+            scapy_read.warm()  # while tcpdump starts, not with the first packet
+            self._ready.wait(self._listen_timeout)
+        except BaseException:
+            self.stop()
+            raise
+        if not self._listening:
+            self.stop()
+            raise self._not_listening()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> CaptureInfo:
+        """End the capture, within DRAIN_TIMEOUT + END_TIMEOUT seconds; what came until now is in the file and was
+        decoded. Further calls give the same. Not to be called from on_event.
+        """
+        if self._info is None:
+            if not self._stopping.is_set():
+                self._stop_at = now()
+                self._stopping.set()
+                os.write(self._wake[1], b"\0")
+            self._thread.join(DRAIN_TIMEOUT + 3 * END_TIMEOUT)
+            if self._thread.is_alive():
+                raise InfraError(
+                    f"the capture on {self.interface} does not end", place=str(self.path), remedy="look for a hung disk"
+                )
+            self._close(self._out[0], self._err[0], *self._wake)
+            self._info = self._account()
+        return self._info
+
+    @property
+    def info(self) -> CaptureInfo:
+        """Counts so far; final after `stop`."""
+        return self._info or self._account()
+
+    # The thread
+
+    def _run(self) -> None:
+        failed = False
+        try:
+            self._follow()
+        except Exception as error:  # a capture that dies silently would cost a night's results
+            failed = True
+            self._report(_stream_error(error, self))
+        status = self._end_process()
+        if self._listening and not failed and not self._stopping.is_set():
+            self._report(self._died(status))
+        end = self._stop_at or now()
+        self.decoder.finish(end)
+        self._recorder.end(self._started, end, *self._kernel_counts())
+        self._report_file()
+        self._ready.set()
+
+    def _follow(self) -> None:
+        """Read tcpdump's output until it ends, or until it should have ended."""
+        out, err, wake = self._out[0], self._err[0], self._wake[0]
+        poll = select.poll()
+        for fd in (out, err, wake):
+            poll.register(fd, select.POLLIN)
+        still_open = {out, err}
+        while still_open:
+            for fd, _ in poll.poll(_ASK_EVERY * 1000 if self._give_up_at else None):
+                piece = os.read(fd, _PIPE)
+                if fd == wake or not piece:
+                    poll.unregister(fd)
+                    still_open.discard(fd)
+                    self._give_up_at = self._give_up_at or time.monotonic() + DRAIN_TIMEOUT
+                elif fd == out:
+                    self._packets(piece)
+                else:
+                    self._hear(piece)
+            if self._give_up_at and not self._step_down():
+                return
+
+    def _step_down(self) -> bool:
+        """One step towards the end: counters, SIGINT, wait. False when tcpdump had its time."""
+        moment = time.monotonic()
+        if self._interrupted or not self._stopping.is_set():
+            return moment < self._give_up_at
+        counts = tcpdump.counters(self._said)
+        self._drained = self._asked_at > 0 and counts is not None and tcpdump.drained(counts)
+        if self._drained or moment >= self._give_up_at or not self._listening:
+            self._interrupted = True
+            self._give_up_at = moment + END_TIMEOUT
+            self._signal(signal.SIGINT)
+        elif moment >= self._asked_at + _ASK_EVERY:
+            self._asked_at = moment
+            self._said = ""
+            self._signal(signal.SIGUSR1)
+        return True
+
+    def _packets(self, piece: bytes) -> None:
+        began = self._stream.link is not None
+        frame, blocks = self.decoder.frame, []
+        for micro, data, length in self._stream.feed(piece):
+            self.packets += 1
+            blocks.append(pcapng.packet(micro, data, length))
+            if self._stream.link == ETHERNET:
+                frame(self.packets, micro / 1_000_000, data)
+            elif self._stream.link is not None:
+                cooked(self.decoder, self.packets, micro / 1_000_000, self._stream.link, data)
+        if not began and self._stream.link is not None:
+            self._recorder.begin(self.interface, self._stream.link, self._stream.snaplen, self.filter)
+        if blocks:
+            self._recorder.add(blocks)
+        self._report_file()
+
+    def _hear(self, piece: bytes) -> None:
+        self._said = (self._said + piece.decode("utf-8", "backslashreplace"))[-_MAX_SAID:]
+        if not self._listening and tcpdump.LISTENING in self._said:
+            self._listening = True
+            self._ready.set()
+
+    def _emit(self, event: Event) -> None:
+        try:
+            self._on_event(event)
+        except Exception as error:  # must not pass for a malformed packet
+            if not any(isinstance(known, HarnessBug) for known in self.errors):
+                bug = HarnessBug(f"an event of the capture was not taken: {type(error).__name__}: {error}")
+                bug.__cause__ = error
+                self._report(bug)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(OSError, HarnessError):  # it, or the rig that it runs in, has just ended
+            self._process.signal(number)
+
+    def _end_process(self) -> int | None:
+        """tcpdump has ended, or is made to; its status."""
+        for _ in range(2):
+            try:
+                return self._process.wait(END_TIMEOUT if self._give_up_at else 0.1)
+            except (TimeoutError, InfraError):
+                self._signal(signal.SIGKILL)
+        return None
+
+    def _report(self, error: HarnessError) -> None:
+        self.errors.append(error)
+        with contextlib.suppress(Exception):
+            self._on_error(error)
+
+    def _report_file(self) -> None:
+        error = self._recorder.error
+        if error is not None and error not in self.errors:
+            self._report(error)
+
+    # Counting
+
+    def _kernel_counts(self) -> tuple[int | None, int | None]:
+        """(received, dropped) as the kernel counted them; None when tcpdump did not live to tell.
+
+        What the kernel received after everything before the stop had been written is not of the boot, nor counted.
+        """
+        counts = tcpdump.counters(self._said)
+        if counts is None:
+            return None, None
+        _, received, dropped = counts
+        return min(received, self.packets + dropped) if self._drained else received, dropped
+
+    def _account(self) -> CaptureInfo:
+        received, dropped = self._kernel_counts()
+        written = self._recorder.packets
+        return CaptureInfo(
+            packets=written,
+            dropped=dropped or 0,
+            received=received,
+            file=self.path.name,
+            interface=self.interface,
+            filter=self.filter,
+            complete=dropped == 0 and received == written,
+        )
+
+    # Small things
+
+    def _open_pipes(self) -> None:
+        self._out, self._err, self._wake = os.pipe(), os.pipe(), os.pipe()
+        with contextlib.suppress(OSError):  # above the limit for ordinary users: then it stays at 64 KiB
+            fcntl.fcntl(self._out[0], fcntl.F_SETPIPE_SZ, _PIPE)
+
+    def _close(self, *descriptors: int) -> None:
+        for fd in descriptors:
+            os.close(fd)
+
+    def _not_listening(self) -> HarnessError:
+        known = tcpdump.refused(self._said, self.interface, self.filter)
+        return known or InfraError(
+            f"tcpdump does not listen on {self.interface} within {self._listen_timeout:g} s: "
+            + tcpdump.last_words(self._said),
+            remedy=f"try `{' '.join(self._argv[:3])}` by hand",
+        )
+
+    def _died(self, status: int | None) -> InfraError:
+        how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
+        return InfraError(
+            f"tcpdump on {self.interface} {how} in the middle of the boot: {tcpdump.last_words(self._said)}",
+            place=str(self.path),
+            remedy="see whether the interface went away or somebody ended tcpdump",
+        )
+
+
+def _stream_error(error: Exception, capture: Capture) -> HarnessError:
+    what = f"the capture on {capture.interface} failed: {type(error).__name__}: {error}"
+    if isinstance(error, ValueError | OSError):  # octets that are no pcap stream
+        return InfraError(what, place=str(capture.path), remedy="see what stands in for tcpdump here")
+    return HarnessBug(what, place=str(capture.path))
