@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.servers.board import BoardPort, BootSetLike, VirtualBoard
     from harness.servers.keeper_client import Keeper
     from harness.servers.process import Process
-    from harness.servers.requirements import Requirement, requirements
+    from harness.servers.programs import Requirement, requirements
     from harness.servers.rig import Rig
     from harness.servers.services.dnsmasq import Dnsmasq, DnsmasqOptions
     from harness.servers.services.nfs import Nfs
@@ -27,13 +27,13 @@ _HOMES = {
     "Keeper": "keeper_client",
     "Nfs": "services.nfs",
     "Process": "process",
-    "Requirement": "requirements",
+    "Requirement": "programs",
     "Rig": "rig",
     "ServerFacts": "topology",
     "Service": "services.service",
     "Topology": "topology",
     "VirtualBoard": "board",
-    "requirements": "requirements",
+    "requirements": "programs",
     "topology_named": "topology",
 }
 

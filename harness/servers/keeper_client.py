@@ -18,7 +18,7 @@ import harness
 from harness.errors import InfraError
 from harness.servers import protocol
 from harness.servers.process import CALL_TIMEOUT, Process, last_lines
-from harness.servers.requirements import find, missing, system_path
+from harness.servers.programs import find, system_path
 
 Stream: TypeAlias = int | IO[Any] | Path | None
 """Where a process's output goes: a descriptor, an open file, a path (appended to), None for nowhere."""
@@ -53,8 +53,12 @@ class Keeper(AbstractContextManager["Keeper"]):
         self._gone = threading.Event()
         self._closing = False
         self._control, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with child_end:
-            self._unshare = self._start(child_end.fileno(), lock)
+        try:
+            with child_end:
+                self._unshare = self._start(child_end.fileno(), lock)
+        except BaseException:
+            self._control.close()
+            raise
         self._reader = threading.Thread(target=self._read, name="piboot-keeper", daemon=True)
         self._reader.start()
         if not self._ready.wait(START_TIMEOUT) or self._gone.is_set():
@@ -68,10 +72,11 @@ class Keeper(AbstractContextManager["Keeper"]):
             )
 
     def _start(self, fd: int, lock: int | None) -> "subprocess.Popen[bytes]":
+        unshare = find("unshare")
         owner = os.pidfd_open(os.getpid())
         passed = [fd, owner] + ([lock] if lock is not None else [])
         command = [
-            "unshare",
+            unshare,
             "--pid",
             "--fork",
             "--kill-child=SIGKILL",
@@ -106,9 +111,6 @@ class Keeper(AbstractContextManager["Keeper"]):
                     pass_fds=passed,
                     start_new_session=True,
                 )
-        except FileNotFoundError:
-            self._control.close()
-            raise missing("unshare") from None
         finally:
             os.close(owner)
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import HarnessBug, InfraError
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process, last_lines
-from harness.servers.requirements import find
+from harness.servers.programs import find
 
 READY_TIMEOUT = 20.0
 """Seconds; a server is ready in well under one, but the machine may be busy."""

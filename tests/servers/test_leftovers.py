@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Nothing of a rig outlives its owner: no process, namespace, mount or interface, however the owner ends; and its scratch
+directory only until the next start."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from harness.errors import InfraError
+from harness.servers import Keeper, Rig
+
+pytestmark = pytest.mark.netns
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Holder:
+    """A process that holds a rig, and what was seen of the rig from outside while it ran."""
+
+    process: "subprocess.Popen[bytes]"
+    facts: dict[str, Any]
+    namespaces: set[str]
+    pids: set[int]
+
+    @property
+    def scratch(self) -> Path:
+        return Path(self.facts["scratch"])
+
+
+def namespaces_of(pid: int) -> set[str]:
+    found = set()
+    for kind in ("pid", "net", "mnt"):
+        with suppress(OSError):
+            found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+    return found
+
+
+def everyone() -> dict[int, set[str]]:
+    return {int(name): namespaces_of(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+
+
+def machine() -> tuple[str, list[str], list[str]]:
+    """What a rig might leave behind outside its namespaces: interfaces, mounts, named network namespaces."""
+    names = Path("/run/netns")
+    return (
+        " ".join(sorted(os.listdir("/sys/class/net"))),
+        Path("/proc/self/mounts").read_text().splitlines(),
+        sorted(os.listdir(names)) if names.is_dir() else [],
+    )
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
+    holders: list[Holder] = []
+
+    def start(
+        name: str = "held", *, boards: int = 2, errors: IO[bytes] | None = None, also: tuple[str, ...] = ()
+    ) -> Holder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.servers.holder", str(tmp_path / name), str(boards), *also],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=ROOT,
+        )
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        ours = namespaces_of(os.getpid())
+        inside = set(os.listdir(f"/proc/{facts['keeper']}/task"))  # unshare itself
+        seen = {pid: spaces - ours for pid, spaces in everyone().items()}
+        # Every process whose parents lead to the keeper's.
+        family = descendants(facts["keeper"])
+        spaces = set().union(*(seen.get(pid, set()) for pid in family))
+        holders.append(Holder(process, facts, spaces, family | {int(pid) for pid in inside}))
+        return holders[-1]
+
+    yield start
+    for holder in holders:
+        holder.process.kill()
+        holder.process.wait(20)
+        if holder.process.stdout is not None:
+            holder.process.stdout.close()
+
+
+def descendants(pid: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family
+
+
+def gone(holder: Holder) -> bool:
+    """No process lives in one of the rig's namespaces, and none of those that were seen is there."""
+    present = everyone()
+    return not (holder.pids & set(present)) and not any(spaces & holder.namespaces for spaces in present.values())
+
+
+def test_what_is_watched_for_is_there_while_the_rig_runs(hold: Callable[..., Holder]) -> None:
+    holder = hold()
+    # PID namespace, mount namespace, network namespaces of keeper, server and client
+    assert len(holder.namespaces) == 5
+    assert len(holder.pids) >= 9
+    assert holder.facts["services"] == {"dnsmasq": True, "rpcbind": True, "ganesha": True}
+    assert not gone(holder)
+    assert holder.scratch.is_dir()
+
+
+def test_nothing_is_left_after_sigkill(hold: Callable[..., Holder], tmp_path: Path, scratch_base: Path) -> None:
+    before = machine()
+    neighbour = hold("neighbour")
+    holder = hold()
+    assert machine() == before  # not even while it runs
+    holder.process.kill()
+    wait_until(lambda: gone(holder), "all of the killed rig is gone")
+    assert machine() == before
+    assert holder.scratch.is_dir()  # nobody was left to remove it
+    with Rig([], tmp_path / "next"):
+        assert not holder.scratch.exists()
+        assert not Path(holder.facts["sockets"]).exists()
+        assert (neighbour.scratch / "tftp" / "00000000" / "kernel8.img").is_file()
+        assert not gone(neighbour)
+    assert sorted(path.name for path in scratch_base.iterdir()) == [
+        neighbour.scratch.name,
+        f"{neighbour.scratch.name}.lock",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_after_an_interrupt(
+    hold: Callable[..., Holder], scratch_base: Path, tmp_path: Path, number: int
+) -> None:
+    before = machine()
+    with (tmp_path / "errors").open("wb") as errors:
+        holder = hold(errors=errors)
+        holder.process.send_signal(number)
+        assert holder.process.wait(20) == -number
+    # Ctrl-C ends in order, at once and completely; an unhandled SIGTERM is a death like SIGKILL.
+    if number == signal.SIGINT:
+        assert gone(holder)
+        assert list(scratch_base.iterdir()) == []
+    wait_until(lambda: gone(holder), "all of the rig is gone")
+    assert machine() == before
+
+
+def test_nothing_is_left_after_an_exception(hold: Callable[..., Holder], scratch_base: Path, tmp_path: Path) -> None:
+    with (tmp_path / "errors").open("wb") as errors:
+        holder = hold(errors=errors, also=("raise",))
+        assert holder.process.wait(20) == 1
+    assert gone(holder)
+    assert list(scratch_base.iterdir()) == []
+    assert b"RuntimeError: as asked" in (tmp_path / "errors").read_bytes()
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, scratch_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, processes = machine(), descendants(os.getpid())
+
+    def interrupted(self: Keeper, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Keeper, "wait_up", interrupted)
+    with pytest.raises(KeyboardInterrupt), Rig([], tmp_path / "run"):
+        pass
+    assert machine() == before
+    assert descendants(os.getpid()) <= processes
+    assert list(scratch_base.iterdir()) == []
+
+
+def test_a_keeper_that_dies_takes_all_with_it_and_says_so(start_rig: Callable[..., Rig]) -> None:
+    rig = start_rig()
+    sleeper = rig.spawn("client", ["sleep", "1000"])
+    (unshare, keeper) = sorted(descendants(rig.keeper.pid))[:2]
+    assert unshare == rig.keeper.pid
+    os.kill(keeper, signal.SIGKILL)
+    assert sleeper.wait(10) == -9
+    assert not rig.services["dnsmasq"].running
+    with pytest.raises(InfraError, match="keeper died before 'spawn' was done"):
+        rig.spawn("client", ["true"])
+    with pytest.raises(InfraError, match="keeper died"):
+        rig.services["dnsmasq"].restart()
+
+
+def test_a_call_is_not_waited_for_when_the_keeper_dies_meanwhile(start_rig: Callable[..., Rig]) -> None:
+    rig = start_rig()
+    (_, keeper) = sorted(descendants(rig.keeper.pid))[:2]
+    import threading
+
+    timer = threading.Timer(0.3, os.kill, (keeper, signal.SIGKILL))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(InfraError, match="keeper died before 'wait_up' was done"):
+        rig.keeper.wait_up("client", ["absent"], timeout=30)
+    assert time.monotonic() - began < 10
+    timer.join()
+
+
+def test_many_rigs_leave_no_descriptor_or_thread(tmp_path: Path, scratch_base: Path) -> None:
+    import threading
+
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for _ in range(3):
+        with Rig([], tmp_path / "run") as rig:
+            rig.spawn("client", ["true"]).wait(10)
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
