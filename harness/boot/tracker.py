@@ -225,9 +225,9 @@ class StageTracker:
         evidence = Evidence(source="console", ref=event.line, t=event.t, text=event.text[:200])
         if event.name in FATAL and self.fatal is None and self._fatal_here(event):
             self.fatal = event
-            stage = self.current or STAGES[-1]
-            earliest = FATAL[event.name]
-            self.failed_at = STAGES[max(STAGES.index(stage), STAGES.index(earliest))]
+            # After the last stage that is done: the power port may confirm later than a fast board fails.
+            done = max((index for index, name in enumerate(STAGES) if self.marks[name].done), default=-1)
+            self.failed_at = STAGES[min(max(done + 1, STAGES.index(FATAL[event.name])), len(STAGES) - 1)]
             self.marks[self.failed_at].evidence.append(evidence)
             return
         stage_name = _CONSOLE_ENDS.get(event.name)
