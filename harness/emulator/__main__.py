@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`python -m harness.emulator CONFIG.json`: plays the boards of a configuration until it is told to end (SIGTERM).
+
+Exit codes: 0 ended as told, 2 the configuration is wrong, 3 a tap, pty or socket cannot be had.
+"""
+
+import os
+import signal
+import socket
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from harness import clock
+from harness.emulator import qemu, settings
+from harness.emulator.control import Control
+from harness.emulator.handover import write_json
+from harness.emulator.loop import Loop
+from harness.emulator.pi import VirtualPi
+from harness.emulator.settings import Settings
+from harness.errors import ConfigError, HarnessError, InfraError
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m harness.emulator CONFIG.json", file=sys.stderr)
+        return ConfigError.exit_code
+    path = Path(arguments[0])
+    try:
+        boards = settings.load(path)
+        _play(boards)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        for status in settings.status_paths(path):
+            with suppress(OSError):
+                write_json(status, {"state": "error", "error": str(error), "remedy": error.remedy, "t": clock.now()})
+        return error.exit_code
+    return 0
+
+
+def _play(boards: list[Settings]) -> None:
+    loop = Loop()
+    with ExitStack() as stack:
+        stack.callback(loop.close)
+        _end_on_signals(loop, stack)
+        version = qemu.version()
+        for board in boards:
+            try:
+                pi = VirtualPi(loop, board, version)
+                stack.callback(pi.close)
+                stack.callback(Control(loop, pi).close)
+                write_json(board.status, _ready(pi, version))
+            except OSError as error:
+                raise InfraError(f"board {board.name}: {error}", place=error.filename or "") from error
+            stack.callback(_say_ended, board)
+        loop.run()
+
+
+def _ready(pi: VirtualPi, version: str) -> dict[str, Any]:
+    return {
+        "state": "ready",
+        "name": pi.settings.name,
+        "model": pi.settings.model.name,
+        "console": pi.serial.path,
+        "control": str(pi.settings.control),
+        "qemu": version,
+        "pid": os.getpid(),
+        "t": clock.now(),
+    }
+
+
+def _say_ended(board: Settings) -> None:
+    with suppress(OSError):
+        write_json(board.status, {"state": "ended", "name": board.name, "t": clock.now()})
+
+
+def _end_on_signals(loop: Loop, stack: ExitStack) -> None:
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+        stack.callback(end.close)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: loop.stop())
+    loop.watch(ours.fileno(), lambda _events: loop.stop())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One emulated board at run time: carries out what its program yields with a tap, a pty and QEMU."""
+
+import random
+import traceback
+from os import read
+from pathlib import Path
+from time import perf_counter
+
+from harness import clock
+from harness.emulator import handover, qemu
+from harness.emulator.bootloader import program
+from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
+from harness.emulator.loop import Loop, Timer
+from harness.emulator.machine import Machine
+from harness.emulator.payload import Payload
+from harness.emulator.serial import SerialLine
+from harness.emulator.settings import Settings
+from harness.emulator.tap import FRAME, Tap
+from harness.errors import HarnessError
+
+#: While one board alone transfers, an empty network card is looked at again for this many seconds before the thread
+#: goes to sleep: waking it up costs more than the answer of a server on this machine takes.
+_SPIN = 60e-6
+#: So many vain waits in a row, and the next one sleeps at once: the server is slow, or far away.
+_PATIENCE = 8
+#: A transfer gives the other boards their turn after so many seconds.
+_SLICE = 0.002
+_LINK_POLL = 0.02
+
+
+class VirtualPi:
+    """phase: "stopped" (no power), "bootloader", "qemu" or "halted"; error: why the emulation itself has failed."""
+
+    def __init__(self, loop: Loop, settings: Settings, qemu_version: str) -> None:
+        self.settings = settings
+        self.phase = "stopped"
+        self.error = ""
+        self.serial = SerialLine(loop, self._typed)
+        self._loop = loop
+        self._qemu_version = qemu_version
+        self._tap = Tap(settings.tap)
+        self._watching = False
+        self._program: Steps[None] | None = None
+        self._effect: Effect | None = None
+        self._timer: Timer | None = None
+        self._qemu: qemu.Qemu | None = None
+        self._heard = False
+        self._folder: Path | None = None
+        self._luck = _PATIENCE
+
+    @property
+    def powered(self) -> bool:
+        return self.phase != "stopped"
+
+    def power_on(self, folder: Path | None) -> None:
+        """Nothing happens when it is on. folder: where handover.json goes. Raises InfraError without QEMU."""
+        if self.powered:
+            return
+        qemu.find()
+        self.phase, self.error, self._folder = "bootloader", "", folder
+        settings = self.settings
+        machine = Machine(
+            model=settings.model,
+            identity=settings.identity,
+            eeprom=settings.eeprom,
+            release=settings.release,
+            clock=self._loop.clock,
+            rng=random.Random(),  # noqa: S311 - a real board's xids and ports are no secrets either
+            speed=settings.speed,
+        )
+        self.log(f"power on, boot folder {folder}")
+        self._program = program(machine)
+        # Not from within the request: its answer is the time of power-on.
+        self._timer = self._loop.at(self._loop.clock(), lambda: self._advance(None))
+
+    def power_off(self) -> None:
+        """Everything of the board is gone when this returns."""
+        if not self.powered:
+            return
+        self._cancel()
+        if self._qemu is not None:
+            self._qemu.kill()
+            self._qemu = None
+        if self._program is not None:
+            self._program.close()
+            self._program = None
+        self._link_down()
+        self.phase, self.error = "stopped", ""
+        self.log("power off")
+
+    def close(self) -> None:
+        self.power_off()
+        self.serial.close()
+
+    def log(self, text: str) -> None:
+        """A line in the emulator's log; a full disk must not stop a board."""
+        line = f"{clock.now():.6f} {self.settings.name}: {text}\n"
+        try:
+            with self.settings.log.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(line)
+        except OSError:
+            return
+
+    # -- carrying out effects ------------------------------------------------------------------------------------------
+
+    def _advance(self, answer: object) -> None:
+        """Runs the program until it waits for something."""
+        try:
+            while self._program is not None:
+                effect = self._program.send(answer)
+                self._effect = effect
+                answer = None
+                if isinstance(effect, Print):
+                    self.serial.write(effect.text)
+                elif isinstance(effect, Send):
+                    self._tap.write(effect.frame)
+                elif isinstance(effect, Flush):
+                    self._tap.flush()
+                elif isinstance(effect, Link) and not effect.up:
+                    self._link_down()
+                else:
+                    self._wait_for(effect)
+                    return
+        except HarnessError as failure:
+            self._fail(str(failure))
+        except OSError as failure:
+            self._fail(f"{failure.strerror or failure} ({failure.filename or self.settings.artefacts})")
+        except Exception:
+            self.log(traceback.format_exc())
+            self._fail("the emulator has a defect, see its log: " + traceback.format_exc(limit=0).strip())
+
+    def _wait_for(self, effect: Effect) -> None:
+        if isinstance(effect, Recv):
+            self._listen()
+            self._timer = self._loop.at(effect.deadline, lambda: self._answer(None))
+        elif isinstance(effect, Stream):
+            self._loop.streams.add(self)
+            self._listen()
+            self._timer = self._loop.at(effect.receiver.deadline, self._stream_timer)
+        elif isinstance(effect, Sleep):
+            self._timer = self._loop.at(effect.until, lambda: self._answer(None))
+        elif isinstance(effect, Link):
+            self._tap.open()
+            self._await_link(effect.deadline)
+        elif isinstance(effect, Halt):
+            self.phase = "halted"
+            self.log(f"halted: {effect.why}")
+        elif isinstance(effect, HandOver):
+            self._start_system(effect.payload)
+
+    def _answer(self, answer: object) -> None:
+        self._cancel()
+        self._advance(answer)
+
+    def _cancel(self) -> None:
+        self._loop.streams.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._effect = None
+
+    def _fail(self, why: str) -> None:
+        """The emulation itself has failed: the board falls silent, and whoever asks for its state is told why."""
+        self._cancel()
+        self.phase, self.error = "halted", why
+        self.log(f"error: {why}")
+
+    # -- the wire ------------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        if not self._watching and self._tap.fd >= 0:
+            self._loop.watch(self._tap.fd, lambda _events: self._frames())
+            self._watching = True
+
+    def _ignore(self) -> None:
+        if self._watching:
+            self._loop.forget(self._tap.fd)
+            self._watching = False
+
+    def _link_down(self) -> None:
+        self._ignore()
+        self._tap.close()
+
+    def _await_link(self, deadline: float) -> None:
+        """The port of the bridge forwards some milliseconds after the carrier came; a cable may also not be there."""
+        up = self._tap.running()
+        if up or self._loop.clock() >= deadline:
+            self._answer(up)
+        else:
+            self._timer = self._loop.at(self._loop.clock() + _LINK_POLL, lambda: self._await_link(deadline))
+
+    def _frames(self) -> None:
+        effect = self._effect
+        if isinstance(effect, Stream):
+            self._stream(effect)
+        elif isinstance(effect, Recv):
+            if self._loop.clock() >= effect.deadline:
+                self._answer(None)
+                return
+            frame = self._tap.read()
+            if frame is not None:
+                self._answer(frame)
+        else:
+            # Nobody listens just now: what comes waits in the card, and must not wake us again and again.
+            self._ignore()
+
+    def _stream(self, effect: Stream) -> None:
+        """The hot loop: frames to the receiver, its answers back, without a detour through the program."""
+        receiver, fd = effect.receiver, self._tap.fd
+        on_frame = receiver.on_frame
+        until = perf_counter() + _SLICE
+        alone = len(self._loop.streams) == 1
+        while not receiver.done:
+            frame = _read_now(fd)
+            if frame is None:
+                if not alone or self._luck <= 0:
+                    self._luck = min(self._luck + 1, _PATIENCE) if alone else self._luck
+                    return
+                frame = _read_soon(fd)
+                if frame is None:
+                    self._luck -= 1
+                    return
+                self._luck = _PATIENCE
+            reply = on_frame(frame)
+            if reply is not None:
+                self._tap.write(reply)
+            if perf_counter() > until:
+                break
+        if receiver.done:
+            self._answer(None)
+
+    def _stream_timer(self) -> None:
+        effect = self._effect
+        if not isinstance(effect, Stream):
+            return
+        reply = effect.receiver.on_timer(self._loop.clock())
+        if reply is not None:
+            self._tap.write(reply)
+        if effect.receiver.done:
+            self._answer(None)
+        else:
+            self._timer = self._loop.at(effect.receiver.deadline, self._stream_timer)
+
+    # -- the operating system ------------------------------------------------------------------------------------------
+
+    def _start_system(self, payload: Payload) -> None:
+        settings = self.settings
+        adapted = handover.adapt(payload)
+        self._heard = adapted.heard
+        files = handover.write_files(payload, settings.artefacts)
+        arguments = handover.arguments(
+            files, adapted.cmdline, machine=settings.machine, memory=settings.memory, mac=settings.identity.mac
+        )
+        self._ignore()  # from here on the frames are QEMU's
+        self._qemu = qemu.Qemu(
+            self._loop,
+            arguments,
+            self._tap.fd,
+            settings.artefacts / "qemu.log",
+            on_output=self._printed,
+            on_end=self._system_ended,
+        )
+        self.phase = "qemu"
+        self.log(f"handed over to QEMU, pid {self._qemu.pid}")
+        record = handover.record(
+            payload,
+            adapted,
+            qemu=self._qemu_version,
+            machine=settings.machine,
+            memory=settings.memory,
+            argv=self._qemu.argv,
+        )
+        for change in record["changes"]:
+            self.log(change)
+        if self._folder is not None:
+            handover.write_json(self._folder / "handover.json", record)
+
+    def _printed(self, data: bytes) -> None:
+        if self._heard:
+            self.serial.write(data)
+
+    def _typed(self, data: bytes) -> None:
+        if self._qemu is not None and self._heard:
+            self._qemu.type(data)
+
+    def _system_ended(self, how: str, details: str) -> None:
+        self._qemu = None
+        self.log(f"the operating system has ended: {how} {details}".rstrip())
+        self.phase = "bootloader"
+        self._answer(how)
+        if how == "error":
+            self.error = details
+
+
+def _read_now(fd: int) -> bytes | None:
+    try:
+        return read(fd, FRAME)
+    except OSError:
+        return None
+
+
+def _read_soon(fd: int) -> bytes | None:
+    until = perf_counter() + _SPIN
+    while perf_counter() < until:
+        try:
+            return read(fd, FRAME)
+        except OSError:
+            continue
+    return None

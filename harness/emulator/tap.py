@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A board's network card: a persistent tap interface. Open means that the cable carries a signal."""
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+
+from harness.errors import InfraError
+
+_TUN = "/dev/net/tun"
+_TUNSETIFF = 0x400454CA  # linux/if_tun.h
+_IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
+_SIOCGIFFLAGS = 0x8913
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
+#: Longer than any frame of an MTU of 1500.
+FRAME = 2048
+_MOST_FLUSHED = 4096
+
+
+class Tap:
+    """A closed one is a board without power at its PHY. Frames are whole Ethernet frames without check sequence."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fd = -1
+
+    def open(self) -> None:
+        """Raises InfraError when the interface cannot be had."""
+        if self.fd >= 0:
+            return
+        try:
+            fd = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise InfraError(
+                f"{_TUN} cannot be opened: {error.strerror}", remedy="give this user read and write access to it"
+            ) from error
+        try:
+            fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", self.name.encode(), _IFF_TAP | _IFF_NO_PI))
+        except OSError as error:
+            os.close(fd)
+            why = "another process holds it" if error.errno == errno.EBUSY else error.strerror
+            raise InfraError(
+                f"the tap {self.name} cannot be opened: {why}",
+                remedy="see that the lab made it in this network namespace, and that no other emulator or QEMU uses it",
+            ) from error
+        self.fd = fd
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def running(self) -> bool:
+        """Whether the interface is up and forwards: its carrier has been seen (operational state up)."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            try:
+                answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH22x", self.name.encode(), 0))
+            except OSError:
+                return False
+        flags: int = struct.unpack_from("H", answer, 16)[0]
+        return flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING
+
+    def read(self) -> bytes | None:
+        """A frame, None when none waits or the link is down."""
+        try:
+            return os.read(self.fd, FRAME)
+        except OSError:
+            return None
+
+    def write(self, frame: bytes | bytearray) -> None:
+        """A frame that the link does not take is lost, as on a real wire."""
+        try:
+            os.write(self.fd, frame)
+        except OSError:
+            return
+
+    def flush(self) -> None:
+        for _ in range(_MOST_FLUSHED):
+            if self.read() is None:
+                return
