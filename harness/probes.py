@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `harness.checks` asks of this machine. Tests put another machine in its place."""
+
+import glob
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+#: Debian keeps administrators' tools where an ordinary user's PATH does not look.
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_DEADLINE = 10.0
+_LARGEST = 64 * 1024
+
+
+class Probes:
+    """Reads this machine; changes nothing on it. No method raises for what it finds."""
+
+    def is_root(self) -> bool:
+        return os.geteuid() == 0
+
+    def which(self, program: str) -> str | None:
+        """Path of a program, also from the sbin folders."""
+        return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN]))
+
+    def exists(self, path: str) -> bool:
+        with suppress(OSError):
+            return Path(path).exists()
+        return False
+
+    def may(self, path: str, what: str) -> bool:
+        """what: letters of r, w, x."""
+        modes = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
+        return all(os.access(path, modes[letter]) for letter in what)
+
+    def glob(self, pattern: str) -> list[str]:
+        return sorted(glob.glob(pattern))  # noqa: PTH207 - absolute patterns, which Path.glob does not take
+
+    def read(self, path: str) -> str:
+        """The text of a small file; "" when there is none."""
+        try:
+            with Path(path).open("rb") as file:
+                return file.read(_LARGEST).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def is_character_device(self, path: str) -> bool:
+        with suppress(OSError):
+            return stat.S_ISCHR(Path(path).stat().st_mode)
+        return False
+
+    def has_capabilities(self, program: str) -> bool:
+        """Whether the program's file carries capabilities (setcap)."""
+        try:
+            return bool(os.getxattr(program, "security.capability"))
+        except OSError:
+            return False
+
+    def run(self, argv: Sequence[str]) -> tuple[int, str]:
+        """Exit status and output of a short command; 124 when it does not end in time."""
+        search = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
+        try:
+            done = subprocess.run(
+                [self.which(argv[0]) or argv[0], *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PATH": search, "LC_ALL": "C"},
+                timeout=_DEADLINE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return 124, f"not done after {_DEADLINE:.0f} s"
+        except OSError as error:
+            return 127, str(error)
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+    def free_disk(self) -> tuple[str, int | None]:
+        """The cache folder, and the bytes that are free there."""
+        folder = self.cache_folder()
+        there = folder
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        try:
+            return str(folder), shutil.disk_usage(there).free
+        except OSError:
+            return str(folder), None
+
+    def cache_folder(self) -> Path:
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        return (Path(base) if base.startswith("/") else Path("~/.cache").expanduser()) / "piboot"
+
+    def free_memory(self) -> int | None:
+        """Bytes that programs could get without swapping."""
+        for line in self.read("/proc/meminfo").splitlines():
+            if line.startswith("MemAvailable:"):
+                with suppress(ValueError, IndexError):
+                    return int(line.split()[1]) * 1024
+        return None
+
+    def users_of(self, device: str) -> list[tuple[int, str]]:
+        """Process ids and names of those that have the device open: of all processes for root, else of one's own."""
+        wanted = os.path.realpath(device)
+        found = []
+        for link in Path("/proc").glob("[0-9]*/fd/*"):
+            with suppress(OSError, ValueError):
+                if str(link.readlink()) == wanted and (pid := int(link.parts[2])) != os.getpid():
+                    found.append((pid, self.read(f"/proc/{pid}/comm").strip() or "a process"))
+        return sorted(set(found))
+
+    def image_is_built(self, root: str) -> bool | None:
+        """Whether the boot set of `root` ("debian", "light") is in the cache; None when that cannot be told."""
+        from harness.images import cached  # noqa: PLC0415 - only emulated labs need it
+
+        return cached(root) is not None
