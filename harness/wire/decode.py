@@ -173,10 +173,11 @@ class FrameDecoder:
             checksum=int.from_bytes(data[at + 6 : at + 8]),
         )
         ours = self._watched(packet.src_mac)
-        ports = {packet.src_port, packet.dst_port}
-        if ports & dhcp.PORTS:
+        if self._tftp.datagram(packet, ours=ours):
+            return
+        if packet.dst_port in dhcp.PORTS:
             self._dhcp(packet, ours)
-        elif not self._tftp.datagram(packet, ours=ours):
+        else:
             self._root.rpc(number, t, addresses, packet.payload, 0, ours=ours)
             if ours and packet.dst_port == 2049:
                 self._root.connect(number, t, addresses, b"udp")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who asked: the habits of real clients, as captured."""
+
+import pytest
+
+from harness.wire.clients import Habits, asked_by
+from tests.wire.frames import Wire, ack, data, error, from_pi, from_server, rrq
+
+SIZE = ("tsize", "0")
+
+
+@pytest.mark.parametrize(
+    ("ttl", "ip_id", "dont_fragment", "port", "options", "name"),
+    [
+        (128, 0, False, 49152, (), "rom"),
+        (128, 0, False, 49158, (SIZE,), "bootcode"),
+        (128, 0, False, 49153, (SIZE, ("blksize", "1468")), "start4.elf"),
+        (64, 0x5070, False, 6970, (SIZE, ("blksize", "1024")), "eeprom"),
+        (64, 0x5070, False, 21979, (SIZE, ("blksize", "1468")), "eeprom"),
+        (63, 0x5070, False, 21979, (SIZE, ("blksize", "1468")), "eeprom"),  # behind a router
+        (64, 0x5070, False, 3000, (SIZE,), "eeprom"),  # 2019-09
+        (255, 7, True, 2313, (("timeout", "5"), SIZE, ("blksize", "1468")), "u-boot"),
+        (64, 8, False, 1024, (("blksize", "1432"), SIZE), "ipxe"),
+        (64, 8243, True, 58314, (SIZE, ("blksize", "1468"), ("timeout", "6")), "os"),
+        (64, 8243, False, 58314, (SIZE, ("blksize", "512"), ("timeout", "6")), ""),
+        (128, 55, True, 58314, (), ""),  # Windows
+    ],
+)
+def test_table(
+    ttl: int, ip_id: int, dont_fragment: bool, port: int, options: tuple[tuple[str, str], ...], name: str
+) -> None:
+    assert asked_by(Habits(ttl, ip_id, dont_fragment, port, options)) == name
+
+
+def test_start_elf_asks_like_bootcode_but_after_fixup() -> None:
+    wire = Wire()
+    for port, path in enumerate(("start.elf", "fixup.dat", "recovery.elf", "config.txt"), 49153):
+        wire.send(from_pi(port, 69, rrq(path, SIZE), ttl=128, ip_id=0), from_server(1000, port, error(1, "no")))
+    assert [one.asked_by for one in wire.transfers] == ["bootcode", "bootcode", "start.elf", "start.elf"]
+
+
+def test_rom_reads_in_blocks_of_512() -> None:
+    wire = Wire().send(
+        from_pi(49152, 69, rrq("bootcode.bin"), ttl=128, ip_id=0),
+        from_server(55985, 49152, data(1, b"x" * 100)),
+        from_pi(49152, 55985, ack(1), ttl=128, ip_id=0),
+    )
+    assert (wire.transfer.asked_by, wire.transfer.result) == ("rom", "complete")
