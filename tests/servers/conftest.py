@@ -29,6 +29,15 @@ class TinyBootSet:
     kind: str = "light"
 
 
+def names(directory: Path | str) -> set[str]:
+    """What is in a directory."""
+    return {path.name for path in Path(directory).iterdir()}
+
+
+def open_descriptors() -> int:
+    return len(names("/proc/self/fd"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root and network namespaces")
 
@@ -48,12 +57,8 @@ def boot_set(tmp_path: Path) -> TinyBootSet:
     boot, root = tmp_path / "boot set" / "boot", tmp_path / "boot set" / "root"
     for directory in (boot / "overlays", root / "etc"):
         directory.mkdir(parents=True)
-    for name, size in (
-        ("start4.elf", 2_000_003),
-        ("kernel8.img", 3_000_000),
-        ("initramfs8", 512),
-        ("overlays/disable-bt.dtbo", 1),
-    ):
+    sizes = {"start4.elf": 2_000_003, "kernel8.img": 3_000_000, "initramfs8": 512, "overlays/disable-bt.dtbo": 1}
+    for name, size in sizes.items():
         (boot / name).write_bytes(os.urandom(size))
     (root / "etc" / "hostname").write_text("pi\n")
     return TinyBootSet(boot, root)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ import pytest
 
 from harness.errors import InfraError
 from harness.servers import Keeper, Rig
+from tests.servers.conftest import names, open_descriptors
 
 pytestmark = pytest.mark.netns
 ROOT = Path(__file__).parents[2]
@@ -41,21 +43,21 @@ def namespaces_of(pid: int) -> set[str]:
     found = set()
     for kind in ("pid", "net", "mnt"):
         with suppress(OSError):
-            found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+            found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
     return found
 
 
 def everyone() -> dict[int, set[str]]:
-    return {int(name): namespaces_of(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    return {int(name): namespaces_of(int(name)) for name in names("/proc") if name.isdigit()}
 
 
 def machine() -> tuple[str, list[str], list[str]]:
     """What a rig might leave behind outside its namespaces: interfaces, mounts, named network namespaces."""
-    names = Path("/run/netns")
+    named = Path("/run/netns")
     return (
-        " ".join(sorted(os.listdir("/sys/class/net"))),
+        " ".join(sorted(names("/sys/class/net"))),
         Path("/proc/self/mounts").read_text().splitlines(),
-        sorted(os.listdir(names)) if names.is_dir() else [],
+        sorted(names(named)) if named.is_dir() else [],
     )
 
 
@@ -82,12 +84,11 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
         ours = namespaces_of(os.getpid())
-        inside = set(os.listdir(f"/proc/{facts['keeper']}/task"))  # unshare itself
         seen = {pid: spaces - ours for pid, spaces in everyone().items()}
         # Every process whose parents lead to the keeper's.
         family = descendants(facts["keeper"])
         spaces = set().union(*(seen.get(pid, set()) for pid in family))
-        holders.append(Holder(process, facts, spaces, family | {int(pid) for pid in inside}))
+        holders.append(Holder(process, facts, spaces, family))
         return holders[-1]
 
     yield start
@@ -100,7 +101,7 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
 
 def descendants(pid: int) -> set[int]:
     parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
+    for name in names("/proc"):
         if name.isdigit():
             with suppress(OSError):
                 parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
@@ -203,8 +204,6 @@ def test_a_keeper_that_dies_takes_all_with_it_and_says_so(start_rig: Callable[..
 def test_a_call_is_not_waited_for_when_the_keeper_dies_meanwhile(start_rig: Callable[..., Rig]) -> None:
     rig = start_rig()
     (_, keeper) = sorted(descendants(rig.keeper.pid))[:2]
-    import threading
-
     timer = threading.Timer(0.3, os.kill, (keeper, signal.SIGKILL))
     timer.start()
     began = time.monotonic()
@@ -215,10 +214,8 @@ def test_a_call_is_not_waited_for_when_the_keeper_dies_meanwhile(start_rig: Call
 
 
 def test_many_rigs_leave_no_descriptor_or_thread(tmp_path: Path, scratch_base: Path) -> None:
-    import threading
-
-    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    before = open_descriptors(), threading.active_count()
     for _ in range(3):
         with Rig([], tmp_path / "run") as rig:
             rig.spawn("client", ["true"]).wait(10)
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    assert (open_descriptors(), threading.active_count()) == before

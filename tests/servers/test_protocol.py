@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.servers import protocol
+from tests.servers.conftest import open_descriptors
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -17,10 +18,6 @@ def pair() -> Iterator[Pair]:
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with a, b:
         yield a, b
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_a_message_and_its_descriptors_arrive_together(pair: Pair) -> None:

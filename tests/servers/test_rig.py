@@ -2,6 +2,7 @@
 """Real rigs: real servers answer, faults can be made, what fails says why."""
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,9 @@ import pytest
 from harness.errors import ConfigError, InfraError
 from harness.servers import Dnsmasq, Rig
 from harness.servers.programs import missing
-from tests.servers.conftest import BOARDS, TinyBootSet
+from harness.servers.services import rpc
+from harness.servers.services.nfs import connect
+from tests.servers.conftest import BOARDS, TinyBootSet, names
 from tests.servers.wire import Card, NfsClient, give_client_address, mounted
 
 pytestmark = pytest.mark.netns
@@ -36,7 +39,8 @@ def run(rig: Rig, host: str, *argv: str, timeout: float = 20) -> tuple[int, byte
     finally:
         os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        return process.wait(timeout) if not (output := pipe.read()) else process.wait(timeout), output
+        output = pipe.read()
+    return process.wait(timeout), output
 
 
 def test_a_board_gets_the_offer_that_a_pi_waits_for(start_rig: StartRig) -> None:
@@ -60,7 +64,7 @@ def test_each_board_has_a_port_of_its_own(start_rig: StartRig) -> None:
 
 def test_a_port_without_a_board_has_no_carrier(start_rig: StartRig) -> None:
     rig = start_rig()
-    with pytest.raises(InfraError, match="tap-0 is (DOWN|UNKNOWN)"):
+    with pytest.raises(InfraError, match=r"tap-0 is (DOWN|UNKNOWN)"):
         rig.keeper.wait_up("client", ["tap-0"], timeout=0)
     with Card(rig, "first"):
         rig.keeper.wait_up("client", ["tap-0"])
@@ -107,8 +111,8 @@ def test_an_export_answers_and_takes_writes(start_rig: StartRig, boot_set: TinyB
         assert client.lookup("written") == 0
     assert rig.roots is not None
     assert (rig.roots.upper("5ce8a2f1") / "written").is_file()
-    assert os.listdir(boot_set.root) == ["etc"]
-    assert {"dnsmasq.conf", "dnsmasq.log", "ganesha.conf", "ganesha.log"} <= set(os.listdir(rig.folder / "server"))
+    assert names(boot_set.root) == {"etc"}
+    assert {"dnsmasq.conf", "dnsmasq.log", "ganesha.conf", "ganesha.log"} <= names(rig.folder / "server")
 
 
 def test_a_reset_gives_one_board_a_clean_root_and_leaves_the_others(start_rig: StartRig, boot_set: TinyBootSet) -> None:
@@ -140,9 +144,6 @@ def test_a_single_board_can_be_reset(tmp_path: Path, scratch_base: Path, boot_se
 
 def test_version_4_is_served_too(start_rig: StartRig, boot_set: TinyBootSet) -> None:
     rig = start_rig(boot_set=boot_set)
-    from harness.servers.services import rpc
-    from harness.servers.services.nfs import connect
-
     give_client_address(rig)
     with connect(rig.keeper, "client", "10.77.0.1", 2049) as sock:
         assert rpc.call(sock, rpc.NFS, 4, 0) == b""
@@ -284,8 +285,6 @@ def test_an_emulator_that_dies_is_explained(
 def test_an_emulator_is_told_of_its_board_and_its_end_is_noticed(
     start_rig: StartRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import json
-
     rig = start_rig()
     fake = tmp_path / "python"
     status = rig.board("second").status

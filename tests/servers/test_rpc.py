@@ -75,15 +75,15 @@ def test_a_reply_may_come_in_pieces(asked: Callable[[Answer], socket.socket]) ->
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda call: b"",
-        lambda call: b"\x80\0\0",
-        lambda call: record(b""),
-        lambda call: record(b"\0" * 20),
-        lambda call: record(reply(b"\1\2\3\4")),
+        lambda _: b"",
+        lambda _: b"\x80\0\0",
+        lambda _: record(b""),
+        lambda _: record(b"\0" * 20),
+        lambda _: record(reply(b"\1\2\3\4")),
         lambda call: record(reply(call[:4], denied=1)),
         lambda call: record(reply(call[:4], kind=0)),
         lambda call: record(reply(call[:4], status=1)),
-        lambda call: struct.pack(">I", 0x7FFFFFFF),
+        lambda _: struct.pack(">I", 0x7FFFFFFF),
         lambda call: record(call[:4] + struct.pack(">4I", 1, 0, 0, 0xFFFFFFF0)),
     ],
     ids=[

@@ -34,7 +34,7 @@ class Card:
         os.close(self.fd)
 
     def offers(self, seconds: float, *, wanted: int = 1) -> list[dict[int, list[bytes]]]:
-        """The options of the OFFERs to a DISCOVER; every option a list, since a server may send one twice. -1 is the field siaddr."""
+        """The options of the OFFERs to a DISCOVER, each a list, since it may come twice; -1 is the field siaddr."""
         os.write(self.fd, self._discover())
         found: list[dict[int, list[bytes]]] = []
         deadline = time.monotonic() + seconds
