@@ -24,7 +24,8 @@ from harness.report.options import option
 from harness.report.runs import Boot, Run, load_run
 from harness.report.svg import Picture
 from harness.report.timeline import CLASSES, stage_title
-from harness.report.view import WHO, BootView, boot_view
+from harness.report.view import BootView, boot_view
+from harness.report.words import WHO
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LINES = 2000  # of a console, at most

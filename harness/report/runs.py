@@ -9,16 +9,13 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from harness.boot.record import SCHEMA, BootRecord
-
-Outcome = Literal["passed", "late", "failed", "infra", "config", "unfinished", "unreadable"]
-
-#: Worst first: what somebody must act on stands on top of the page.
-ORDER: tuple[Outcome, ...] = ("failed", "infra", "config", "unreadable", "unfinished", "late", "passed")
+from harness.report import words
+from harness.report.words import ORDER, Outcome
 
 _BOOT_FILES = ("record.json", "capture.pcapng", "console.log", "expect.json", "power.jsonl")
 _LARGEST_RECORD = 64_000_000  # octets; a boot's record is about 100 kB
@@ -44,30 +41,16 @@ class Boot:
     def outcome(self) -> Outcome:
         if self.record is None:
             return "unreadable"
-        verdict = self.record.verdict
-        if self.unfinished:
-            return "unfinished"
-        if verdict == "passed":
-            return "late" if any(stage.verdict == "late" for stage in self.record.stages) else "passed"
-        if verdict in ("infra", "config"):
-            return "infra" if verdict == "infra" else "config"
-        return "failed"
+        return "unfinished" if self.unfinished else words.outcome(self.record)
 
     @property
     def words(self) -> str:
         """The verdict for people."""
-        record = self.record
-        failed = f"failed at {record.failed_stage}" if record and record.failed_stage else "failed"
-        words: dict[Outcome, str] = {
-            "passed": "passed",
-            "late": "passed, late",
-            "failed": failed,
-            "infra": "lab gear failed",
-            "config": "configuration wrong",
-            "unfinished": "not finished",
-            "unreadable": "no readable record",
-        }
-        return words[self.outcome]
+        return words.verdict(self.record) if self.record else "no readable record"
+
+    @property
+    def sentence(self) -> str:
+        return words.sentence(self.record) if self.record and not self.unfinished else self.problem
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Round times, as (x, label): about one per 110 px."""
-        zero, wanted = self.zero, max(4, int((self.right - self.left) / 110))
+        zero, wanted = self.zero, max(5, int((self.right - self.left) / 110))
         step = nice_step(self.span / wanted)
         first = math.ceil((self.t0 - zero) / step - 1e-9)
         last = math.floor((self.t1 - zero) / step + 1e-9)

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import models
 from harness.boot.record import BootRecord, Evidence, Stage, TftpTransfer
-from harness.report import text
+from harness.report import text, words
 from harness.report.console import Excerpt, Mark, excerpt
 from harness.report.links import Link, artefacts
 from harness.report.runs import Boot
@@ -16,13 +16,6 @@ from harness.report.svg import Picture, finite
 from harness.report.timeline import power_on, timeline, transfer_class
 from harness.report.waterfall import waterfall
 
-WHO = {
-    "server": "whoever runs the netboot server",
-    "board": "whoever owns the board",
-    "lab": "whoever runs the lab's gear",
-    "config": "whoever wrote lab.yaml",
-    "network": "whoever runs the network",
-}
 WIDE, PHONE = 1080, 356  # widths of the pictures, CSS pixels
 
 
@@ -48,7 +41,7 @@ class TransferRow:
 
     transfer: TftpTransfer
     cls: str
-    words: str
+    result: str
 
 
 @dataclass
@@ -57,7 +50,6 @@ class BootView:
 
     id: str
     boot: Boot
-    sentence: str
     zero: float = 0.0
     stages: list[StageRow] = field(default_factory=list)
     transfers: list[TransferRow] = field(default_factory=list)
@@ -73,7 +65,7 @@ class BootView:
 
 def boot_view(run: Path, boot: Boot, anchor: str, lines: int) -> BootView:
     """The view of `boot`. anchor: a prefix unique on the page, letters and digits; lines: at most so many of the console."""
-    view = BootView(anchor, boot, sentence(boot), links=artefacts(run, boot))
+    view = BootView(anchor, boot, links=artefacts(run, boot))
     record = boot.record
     if record is None:
         view.console = excerpt(boot.folder / "console.log", {}, min(lines, 200))
@@ -105,26 +97,6 @@ def boot_view(run: Path, boot: Boot, anchor: str, lines: int) -> BootView:
     return view
 
 
-def sentence(boot: Boot) -> str:
-    """What became of the boot, in one sentence."""
-    record = boot.record
-    if record is None or boot.unfinished:
-        return boot.problem
-    faults = [finding.title for finding in record.findings if finding.severity == "fault"]
-    if boot.outcome in ("passed", "late"):
-        late = [stage for stage in record.stages if stage.verdict == "late"]
-        end = max(finite(stage.end for stage in record.stages), default=record.ended)
-        reached = next((stage.name for stage in reversed(record.stages) if stage.end is not None), "the end")
-        spent = text.duration(end - power_on(record))
-        if not late:
-            return f"From power-on to {reached} in {spent}, every stage within its budget."
-        over = [f"{s.name} took {text.duration(s.duration_s)} of {text.budget(s.budget_s)}" for s in late]
-        return f"From power-on to {reached} in {spent}, but {text.listing(over)}."
-    if record.reason:
-        return record.reason
-    return f"{faults[0]}." if faults else f"The verdict is {record.verdict}; the record gives no reason."
-
-
 def strip(record: BootRecord) -> list[tuple[Stage, float, float]]:
     """The stages that began, as (stage, start, seconds) from power-on: a small picture for the summary."""
     zero = power_on(record)
@@ -140,9 +112,9 @@ def _marks(record: BootRecord) -> dict[int, tuple[Mark, ...]]:
     """Console line -> what it means."""
     found: dict[int, dict[Mark, None]] = {}
 
-    def add(evidence: Evidence, kind: str, words: str) -> None:
+    def add(evidence: Evidence, kind: str, label: str) -> None:
         if evidence.source == "console" and evidence.ref > 0:
-            found.setdefault(evidence.ref, {})[Mark(kind, words)] = None
+            found.setdefault(evidence.ref, {})[Mark(kind, label)] = None
 
     for stage in record.stages:
         for evidence in stage.evidence:
@@ -150,6 +122,8 @@ def _marks(record: BootRecord) -> dict[int, tuple[Mark, ...]]:
     for finding in record.findings:
         for evidence in finding.evidence:
             add(evidence, "evidence", finding.title)
+    for gap in record.console.gaps if record.console else ():
+        add(gap, "evidence", "console lost")
     for milestone in record.milestones:
         found.setdefault(milestone.line, {})[Mark("milestone", milestone.name)] = None
     return {line: tuple(marks) for line, marks in found.items()}
@@ -164,10 +138,9 @@ def _anchors(record: BootRecord, console: Excerpt, anchor: str) -> Mapping[tuple
 
 
 def _proofs(evidence: tuple[Evidence, ...], anchors: Mapping[tuple[str, int], str]) -> list[Proof]:
-    places = {"packet": "packet {:,}", "console": "line {:,}", "power": "power.jsonl line {:,}", "harness": "harness"}
     return [
         Proof(
-            places[e.source].format(e.ref) if e.ref else e.source,
+            words.place(e),
             text.one_line(e.text, 300),
             e.t,
             anchors.get((e.source, e.ref), ""),
@@ -177,18 +150,18 @@ def _proofs(evidence: tuple[Evidence, ...], anchors: Mapping[tuple[str, int], st
 
 
 def _transfer_row(transfer: TftpTransfer, model: str, delivered: set[str]) -> TransferRow:
-    cls, words = transfer_class(transfer), transfer.result
+    cls, result = transfer_class(transfer), transfer.result
     if cls == "missing":
         known = models.MODELS.get(model)
         base = _base(transfer.path)
         needed = known is not None and base in (*known.needed, known.kernels[0])
         if needed and base not in delivered:
-            cls, words = "needed", "not found, but needed"
+            cls, result = "needed", "not found, but needed"
         elif known is not None and any(transfer.path.endswith(name) for name in known.optional):
-            words = "not found (normal)"
+            result = "not found (normal)"
     elif cls == "probe" and transfer.result == "early terminate":
-        words = "there"
-    return TransferRow(transfer, cls, words)
+        result = "there"
+    return TransferRow(transfer, cls, result)
 
 
 def _base(path: str) -> str:
