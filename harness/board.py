@@ -62,11 +62,13 @@ class Board:
         write_json(folder / "expect.json", expectation.model_dump_json(indent=2))
         watch = Watch(expectation, folder, self.viewer, self.gear.alive)
         error: BaseException | None = None
+        self.viewer.began(self.name, expectation.budgets)
         try:
             self._follow(watch, folder, until)
         except BaseException as caught:
             error = caught
         boot = self._judge(watch, folder, error)
+        self.viewer.finished(boot.record)
         if error is not None and not isinstance(error, HarnessError):
             if isinstance(error, KeyboardInterrupt):
                 raise error

@@ -105,7 +105,8 @@ class Probes:
         """Process ids and names of those that have the device open: of all processes for root, else of one's own."""
         wanted = os.path.realpath(device)
         found = []
-        for link in Path("/proc").glob("[0-9]*/fd/*"):
+        # Not Path.glob: it raises when a process ends while it looks.
+        for link in map(Path, glob.iglob("/proc/[0-9]*/fd/*")):  # noqa: PTH207
             with suppress(OSError, ValueError):
                 if str(link.readlink()) == wanted and (pid := int(link.parts[2])) != os.getpid():
                     found.append((pid, self.read(f"/proc/{pid}/comm").strip() or "a process"))

@@ -3,13 +3,14 @@
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from harness import journal
 from harness.boot.events import ClockStep, ConsoleGap, Ended, Event, TransferProgress
 from harness.boot.expect import Expectation
+from harness.boot.record import BootRecord
 from harness.boot.tracker import StageTracker
 from harness.clock import ClockWatch, now
 from harness.errors import BootFailure, HarnessError, InfraError
@@ -21,15 +22,22 @@ _TICK = 0.25
 class Viewer(Protocol):
     """Whoever looks on: a terminal, or nobody."""
 
+    def began(self, board: str, budgets: Mapping[str, float]) -> None: ...
+
     def stage_started(self, board: str, stage: str, t: float) -> None: ...
 
     def stage_ended(self, board: str, stage: str, t: float, duration: float) -> None: ...
 
     def progress(self, board: str, text: str) -> None: ...
 
+    def finished(self, record: BootRecord) -> None: ...
+
 
 class Blind:
     """A viewer that does not look."""
+
+    def began(self, board: str, budgets: Mapping[str, float]) -> None:
+        pass
 
     def stage_started(self, board: str, stage: str, t: float) -> None:
         pass
@@ -38,6 +46,9 @@ class Blind:
         pass
 
     def progress(self, board: str, text: str) -> None:
+        pass
+
+    def finished(self, record: BootRecord) -> None:
         pass
 
 

@@ -4,16 +4,23 @@
 `pytest` runs them for every board of lab.yaml, `pytest -m pi4` for the Pi 4s, `pytest --board pi4-a` for one.
 """
 
+from __future__ import annotations
+
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.board import Board
-from harness.boot.record import STAGES, TftpTransfer
-from harness.lab import Server
+from harness.boot.stages import STAGES
 from harness.models import MODELS
-from harness.result import Boot
+
+if TYPE_CHECKING:  # what tests name only in annotations costs nothing when they are collected
+    from pathlib import Path
+
+    from harness.board import Board
+    from harness.boot.record import TftpTransfer
+    from harness.lab import Server
+    from harness.result import Boot
 
 #: Repeated blocks per hundred that a healthy wire may show.
 RETRANSMISSIONS_PERCENT = 0.5

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = 1
+from harness.boot.stages import STAGES  # part of the record's language
 
-STAGES = ("power", "link", "dhcp", "firmware", "kernel", "initramfs", "root", "userspace", "login")
+SCHEMA = 1
 
 StageVerdict = Literal["passed", "late", "failed", "not reached", "unseen", "not asked"]
 
