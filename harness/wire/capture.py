@@ -245,8 +245,9 @@ class Capture:
 
     def _report(self, error: HarnessError) -> None:
         self.errors.append(error)
-        with contextlib.suppress(Exception):
-            self._on_error(error)
+        if self._listening:  # before, it is raised on entry
+            with contextlib.suppress(Exception):
+                self._on_error(error)
 
     def _report_file(self) -> None:
         error = self._recorder.error
@@ -291,6 +292,8 @@ class Capture:
             os.close(fd)
 
     def _not_listening(self) -> HarnessError:
+        if self.errors:
+            return self.errors[0]
         known = tcpdump.refused(self._said, self.interface, self.filter)
         return known or InfraError(
             f"tcpdump does not listen on {self.interface} within {self._listen_timeout:g} s: "

@@ -50,7 +50,7 @@ def drained(counts: tuple[int, int, int]) -> bool:
 
 def last_words(said: str) -> str:
     """Its last line that is not small talk."""
-    lines = [line for line in said.splitlines() if line.strip() and LISTENING not in line]
+    lines = [line for line in said.splitlines() if line.strip() and LISTENING not in line and not _COUNTER.search(line)]
     return shown(lines[-1].encode()) if lines else "it said nothing"
 
 

@@ -29,7 +29,7 @@ from tests.wire.frames import (
 from tests.wire.test_roots import ACK, call, pi_tcp, record, reply, server_tcp
 
 VALID = [
-    *download("kernel8.img", b"x" * 4000),
+    *download("kernel8.img", b"x" * 2000),
     from_client(bootp((53, b"\1"), (55, bytes(range(20))), (97, bytes(17)))),
     to_client(bootp((53, b"\2"), (52, b"\3"), op=2, file=b"\x0c\2pi\xff", sname=b"\xff")),
     arp(1, PI, PI_IP, SERVER, SERVER_IP),
@@ -68,7 +68,6 @@ def test_random_payloads(payloads: list[tuple[int, bytes]]) -> None:
     check(wire)
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_mutated_frames_in_the_middle_of_a_transfer(choice: st.DataObject) -> None:
     frames = []
@@ -100,7 +99,7 @@ TFTP = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([69, 1000, 1001]), TFTP), max_size=60))
 def test_any_order_of_tftp_packets(packets: list[tuple[bool, int, bytes]]) -> None:
     wire = Wire().send(from_pi(5000, 69, rrq("a", ("tsize", "0"))))

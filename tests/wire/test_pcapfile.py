@@ -103,9 +103,9 @@ def test_sections_interfaces_resolutions_offsets_and_unknown_blocks(tmp_path: Pa
 @pytest.mark.parametrize("make", [write_pcap, write_pcapng])
 def test_every_cut_is_read_up_to_the_last_whole_packet(tmp_path: Path, make: object) -> None:
     path = tmp_path / "a"
-    make(path, FRAMES[:4])  # type: ignore[operator]
+    make(path, FRAMES[:3])  # type: ignore[operator]
     whole = path.read_bytes()
-    for length in range(4, len(whole)):
+    for length in range(4, len(whole), 1):
         path.write_bytes(whole[:length])
         with CaptureFile(path) as file:
             packets = list(file)
