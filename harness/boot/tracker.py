@@ -32,6 +32,9 @@ FATAL: dict[str, str] = {
     "uboot.prompt": "kernel",
 }
 
+#: A bootloader that has started its boot order anew so often, without a kernel, goes round in circles: more waiting tells nothing.
+ROUNDS = 5
+
 #: Console lines that end a stage when they are first seen, in the order of a boot.
 _CONSOLE_ENDS: dict[str, str] = {
     "net.link": "link",
@@ -85,6 +88,7 @@ class StageTracker:
         self.failed_at: str | None = None
         self._last_transfer: tuple[float, Evidence] | None = None
         self._xids: set[int] = set()
+        self._rounds = 0
         self._wanted = STAGES[: STAGES.index(expectation.until) + 1]
 
     @property
@@ -229,6 +233,12 @@ class StageTracker:
             done = max((index for index, name in enumerate(STAGES) if self.marks[name].done), default=-1)
             self.failed_at = STAGES[min(max(done + 1, STAGES.index(FATAL[event.name])), len(STAGES) - 1)]
             self.marks[self.failed_at].evidence.append(evidence)
+            return
+        if event.name == "bootloader.restart" and self.fatal is None and not self.marks["firmware"].done:
+            self._rounds += 1
+            if self._rounds == ROUNDS:
+                self.fatal, self.failed_at = event, "firmware" if self.marks["dhcp"].done else "dhcp"
+                self.marks[self.failed_at].note = f"given up: the bootloader began its boot order anew {ROUNDS} times"
             return
         stage_name = _CONSOLE_ENDS.get(event.name)
         if stage_name is None or self.fatal is not None:

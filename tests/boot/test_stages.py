@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stages: what ends them, what they are called when they did not, and that no order of events breaks the judge."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from harness.boot.events import ClockStep, Ended, FirstFrame
 from harness.boot.judge import judge
 from harness.boot.record import STAGES, BootRecord
-from harness.boot.tracker import StageTracker
+from harness.boot.tracker import ROUNDS, StageTracker
 from tests.boot import stream
 from tests.boot.stream import T0, expectation, good_boot, line
 
@@ -39,7 +40,7 @@ def test_network_stages_carry_the_stamps_of_their_packets() -> None:
 def test_stages_of_the_kernel_leave_no_gap_between_them() -> None:
     record = judge(expectation(), good_boot())
     chain = [record.stage(name) for name in STAGES[3:]]
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in itertools.pairwise(chain):
         assert after.start == before.end, (before.name, after.name)
 
 
@@ -99,6 +100,18 @@ def test_a_fatal_line_fails_the_stage_that_it_falls_into(name: str, at: float, s
     assert record.verdict == f"failed({stage})"
     assert record.findings[0].severity == "fault"
     assert any(e.ref == 500 for finding in record.findings for e in finding.evidence)
+
+
+def test_a_bootloader_that_goes_round_in_circles_is_given_up() -> None:
+    missing = stream.transfer(5.8, 10, "91cdf03d/start4.elf", "not found")
+    tracker = StageTracker(expectation())
+    for event in [*stream.power_on(), *stream.network(), *missing]:
+        tracker.feed(event)
+    for number in range(1, ROUNDS + 1):
+        assert tracker.fatal is None
+        tracker.feed(line(6.0 + number, 100 + number, "bootloader.restart", f"Restart {number} max -1"))
+    assert tracker.failed_at == "firmware"
+    assert "anew 5 times" in tracker.marks["firmware"].note
 
 
 def test_a_shell_of_the_initramfs_is_not_a_login() -> None:
