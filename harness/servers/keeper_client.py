@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeAlias
@@ -17,6 +17,7 @@ from typing import IO, Any, TypeAlias
 import harness
 from harness.errors import InfraError
 from harness.servers import protocol
+from harness.servers.channel import CallError, Channel
 from harness.servers.process import CALL_TIMEOUT, Process, last_lines
 from harness.servers.programs import find, system_path
 
@@ -24,13 +25,6 @@ Stream: TypeAlias = int | IO[Any] | Path | None
 """Where a process's output goes: a descriptor, an open file, a path (appended to), None for nowhere."""
 
 START_TIMEOUT = 20.0
-
-
-class _Pending:
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.answer: protocol.Message = {}
-        self.fds: list[int] = []
 
 
 class Keeper(AbstractContextManager["Keeper"]):
@@ -44,28 +38,22 @@ class Keeper(AbstractContextManager["Keeper"]):
     def __init__(self, log: Path, *, lock: int | None = None, rootless: bool | None = None) -> None:
         self.log = log
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
-        self._sending = threading.Lock()
-        self._state = threading.Lock()
-        self._number = 0
-        self._pending: dict[int, _Pending] = {}
+        self._lock = threading.Lock()
         self._processes: dict[int, Process] = {}
         self._ready = threading.Event()
-        self._gone = threading.Event()
-        self._closing = False
-        self._control, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            with child_end:
-                self._unshare = self._start(child_end.fileno(), lock)
+            with theirs:
+                self._unshare = self._start(theirs.fileno(), lock)
         except BaseException:
-            self._control.close()
+            ours.close()
             raise
-        self._reader = threading.Thread(target=self._read, name="piboot-keeper", daemon=True)
-        self._reader.start()
-        if not self._ready.wait(START_TIMEOUT) or self._gone.is_set():
+        self._channel = Channel(ours, log, self._event, self._death)
+        if not self._ready.wait(START_TIMEOUT) or not self._channel.open:
             self.close()
             raise InfraError(
-                "the emulated lab's keeper did not start" + last_lines(self.log, 8),
-                place=str(self.log),
+                "the emulated lab's keeper did not start" + last_lines(log),
+                place=str(log),
                 remedy="allow user namespaces (sysctl kernel.unprivileged_userns_clone=1) or run as root"
                 if self.rootless
                 else "run on a machine, or in a container, that may create namespaces (CAP_SYS_ADMIN)",
@@ -75,29 +63,10 @@ class Keeper(AbstractContextManager["Keeper"]):
         unshare = find("unshare")
         owner = os.pidfd_open(os.getpid())
         passed = [fd, owner] + ([lock] if lock is not None else [])
-        command = [
-            unshare,
-            "--pid",
-            "--fork",
-            "--kill-child=SIGKILL",
-            "--mount",
-            "--net",
-            "--propagation",
-            "private",
-        ]
+        command = [unshare, "--pid", "--fork", "--kill-child=SIGKILL", "--mount", "--net", "--propagation", "private"]
         command += ["--user", "--map-root-user"] if self.rootless else []
-        command += [
-            "--",
-            sys.executable,
-            "-P",
-            "-m",
-            "harness.servers.keeper",
-            "--fd",
-            str(fd),
-            "--owner",
-            str(owner),
-        ]
-        command += ["--lock", str(lock)] if lock is not None else []
+        command += ["--", sys.executable, "-P", "-m", "harness.servers.keeper", f"--fd={fd}", f"--owner={owner}"]
+        command += [f"--lock={lock}"] if lock is not None else []
         try:
             with self.log.open("ab") as output:
                 # A session of its own: Ctrl-C is for the owner, who then ends the rig in order.
@@ -118,7 +87,7 @@ class Keeper(AbstractContextManager["Keeper"]):
 
     @property
     def running(self) -> bool:
-        return not self._gone.is_set()
+        return self._channel.open
 
     @property
     def pid(self) -> int:
@@ -158,7 +127,7 @@ class Keeper(AbstractContextManager["Keeper"]):
     def wait_up(self, host: str, names: Sequence[str], timeout: float = 5.0) -> None:
         """Until the interfaces are operational: they have a carrier, and a switch that they are plugged into forwards."""
         args = {"host": host, "names": list(names), "timeout": timeout}
-        self._ask("wait_up", args, (), timeout + CALL_TIMEOUT)
+        self._channel.ask("wait_up", args, timeout=timeout + CALL_TIMEOUT)
 
     def mount(self, source: str, target: str, kind: str, options: str = "") -> None:
         """Mount something where all of the rig's processes see it, and nobody else."""
@@ -173,42 +142,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         return bool(self._call("signal", key=key, number=int(number), group=group))
 
     def _call(self, name: str, /, **args: Any) -> Any:
-        return self._ask(name, args, (), CALL_TIMEOUT)[0]
-
-    def _ask(self, name: str, args: dict[str, Any], fds: Sequence[int], timeout: float) -> tuple[Any, list[int]]:
-        pending = _Pending()
-        with self._state:
-            self._number += 1
-            number = self._number
-            self._pending[number] = pending
-        try:
-            try:
-                with self._sending:
-                    if self._gone.is_set():
-                        raise self._death(name)
-                    protocol.send(self._control, {"id": number, "call": name, "args": args}, fds)
-            except OSError:
-                raise self._death(name) from None
-            except protocol.ProtocolError as error:
-                raise InfraError(f"the emulated lab's keeper cannot be asked to {name}: {error}") from error
-            if not pending.done.wait(timeout):
-                raise InfraError(
-                    f"the emulated lab's keeper did not answer {name!r} within {timeout:g} s" + last_lines(self.log, 8),
-                    place=str(self.log),
-                )
-        finally:
-            with self._state:
-                self._pending.pop(number, None)
-        if not pending.answer:
-            raise self._death(name)
-        if "error" in pending.answer:
-            raise CallError(name, str(pending.answer["error"]), int(pending.answer.get("errno") or 0))
-        return pending.answer.get("result"), pending.fds
-
-    def _death(self, name: str) -> InfraError:
-        how = "was closed" if self._closing else "died"
-        text = f"the emulated lab's keeper {how} before {name!r} was done"
-        return InfraError(text + last_lines(self.log, 8), place=str(self.log))
+        return self._channel.ask(name, args, timeout=CALL_TIMEOUT)[0]
 
     def spawn(
         self,
@@ -229,26 +163,26 @@ class Keeper(AbstractContextManager["Keeper"]):
         """
         program = find(argv[0])
         log = log or next((stream for stream in (stderr, stdout) if isinstance(stream, Path)), None)
-        with self._state:
-            self._number += 1
-            process = Process(self, self._number, argv, log)
-            self._processes[process._key] = process
+        key = self._channel.number()
+        process = Process(self, key, argv, log)
+        with self._lock:
+            self._processes[key] = process
         opened: list[int] = []
         try:
             fds = [_descriptor(stdin, os.O_RDONLY, opened)]
             fds += [_descriptor(stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND, opened) for stream in (stdout, stderr)]
             arguments = {
-                "key": process._key,
+                "key": key,
                 "host": host,
                 "program": str(Path(program).absolute()),
                 "argv": [str(word) for word in argv],
                 "env": {**python_environment(), **(env or {})},
                 "cwd": str(cwd),
             }
-            process.pid = self._ask("spawn", arguments, fds, CALL_TIMEOUT)[0]
+            process.pid = self._channel.ask("spawn", arguments, fds)[0]
         except BaseException:
-            with self._state:
-                del self._processes[process._key]
+            with self._lock:
+                self._processes.pop(key, None)
             raise
         finally:
             protocol.close_all(opened)
@@ -256,7 +190,7 @@ class Keeper(AbstractContextManager["Keeper"]):
 
     def open(self, host: str, path: str, flags: int = os.O_RDONLY) -> int:
         """A descriptor (the caller closes it) of a file as seen in a host: /proc/self/net/udp is that host's table."""
-        return self._ask("open", {"host": host, "path": path, "flags": flags}, (), CALL_TIMEOUT)[1][0]
+        return self._channel.ask("open", {"host": host, "path": path, "flags": flags})[1][0]
 
     def read(self, host: str, path: str) -> str:
         """The text of a file as seen in a host."""
@@ -265,75 +199,43 @@ class Keeper(AbstractContextManager["Keeper"]):
 
     def socket(self, host: str, family: int, kind: int, number: int = 0) -> socket.socket:
         """A socket that lives in a host: what is sent through it leaves from there."""
-        fd = self._ask("socket", {"host": host, "family": family, "kind": kind, "number": number}, (), CALL_TIMEOUT)[1][
-            0
-        ]
+        arguments = {"host": host, "family": family, "kind": kind, "number": number}
+        fd = self._channel.ask("socket", arguments)[1][0]
         return socket.socket(fileno=fd)
 
     # Life ---------------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        try:
-            while True:
-                message, fds = protocol.receive(self._control)
-                if message is None:
-                    break
-                self._dispatch(message, fds)
-        except (OSError, protocol.ProtocolError):
-            pass
-        self._gone.set()
-        self._ready.set()
-        with self._state:
-            pending, processes = list(self._pending.values()), list(self._processes.values())
-        for waiting in pending:
-            waiting.done.set()
-        for process in processes:
-            process._finish(-signal.SIGKILL)
-
-    def _dispatch(self, message: protocol.Message, fds: list[int]) -> None:
-        if message.get("event") == "ready":
+    def _event(self, message: protocol.Message) -> None:
+        if message["event"] == "ready":
             self._ready.set()
-        elif message.get("event") == "exit":
-            with self._state:
+        else:
+            with self._lock:
                 process = self._processes.pop(message["key"], None)
             if process is not None:
                 process._finish(message["status"])
-        else:
-            with self._state:
-                pending = self._pending.pop(message.get("id", 0), None)
-            if pending is None:  # its caller gave up
-                protocol.close_all(fds)
-            else:
-                pending.answer, pending.fds = message, fds
-                pending.done.set()
+
+    def _death(self) -> None:
+        self._ready.set()
+        with self._lock:
+            processes = list(self._processes.values())
+        for process in processes:
+            process._finish(-signal.SIGKILL)
 
     def close(self) -> None:
         """End the keeper and with it every process of the rig. Returns when the kernel has ended them all; safe to repeat."""
-        self._closing = True
-        with suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
         try:
             # `unshare` ends after its child, and the kernel lets PID 1 go only when its namespace is empty.
             self._unshare.wait(CALL_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._unshare.kill()
             self._unshare.wait(CALL_TIMEOUT)
-        if self._reader.is_alive() and self._reader is not threading.current_thread():
-            self._reader.join(CALL_TIMEOUT)
-        self._control.close()
+        self._channel.join()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class CallError(InfraError):
-    """The keeper could not do what it was asked to. `number` is the errno, 0 when there is none."""
-
-    def __init__(self, call: str = "", text: str = "", number: int = 0, *, place: str = "", remedy: str = "") -> None:
-        super().__init__(f"the emulated lab could not {call.replace('_', ' ')}: {text}", place=place, remedy=remedy)
-        self.number = number
 
 
 def python_environment() -> dict[str, str]:
