@@ -7,15 +7,17 @@ the seconds since the view began, without any escape sequence. Text from wire an
 makes a boot fail: when its stream breaks, it goes silent. `rich` is imported when a terminal is first drawn on.
 """
 
+import io
 import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import IO, TYPE_CHECKING, Self, TextIO, cast
 
-from harness.boot.record import STAGES, BootRecord, Stage
+from harness.boot.record import BootRecord, Stage
+from harness.boot.stages import STAGES
 from harness.clock import now
 from harness.report import text, words
 
@@ -47,15 +49,15 @@ class LiveView:
     def __init__(self, stream: TextIO | None = None, *, terminal: bool | None = None) -> None:
         import sys  # noqa: PLC0415 - sys.stdout as it is now, not as it was at import
 
-        self._stream = stream if stream is not None else sys.stdout
-        self._terminal = is_terminal(self._stream) if terminal is None else terminal
+        stream = stream if stream is not None else sys.stdout
+        self._stream = _Shield(stream)
+        self._terminal = is_terminal(stream) if terminal is None else terminal
         self._begun = now()
         self._boards: dict[str, _Board] = {}
         self._note = ""
         self._lock = threading.RLock()
         self._console: Console | None = None
         self._live: Live | None = None
-        self._broken = False
 
     def __enter__(self) -> Self:
         return self
@@ -145,68 +147,51 @@ class LiveView:
 
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append(f"{name}  ", "dim")
-        row.append(f"{self._fit(_SIGNS[verdict])} ", f"bold {_COLOURS[verdict]}")
+        row.append(f"{self._stream.fit(_SIGNS[verdict])} ", f"bold {_COLOURS[verdict]}")
         row.append(f"{stage:<{_NAME}}  ")
-        row.append(f"{self._fit(text.duration(spent)):>10}", "" if verdict == "passed" else f"bold {_COLOURS[verdict]}")
+        row.append(
+            f"{self._stream.fit(text.duration(spent)):>10}", "" if verdict == "passed" else f"bold {_COLOURS[verdict]}"
+        )
         row.append(of, "dim")
-        self._print(row)
+        self._drawn().print(row)
 
     def _line(self, line: str, t: float | None = None) -> None:
         """A plain line with the seconds from the view's begin to `t` (now if None)."""
-        if self._broken:
-            return
-        try:
-            self._stream.write(self._fit(f"[{(now() if t is None else t) - self._begun:8.3f} s] {line}") + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # ValueError: the stream was closed
-            self._broken = True
-
-    def _fit(self, line: str) -> str:
-        """`line` in what the stream can encode."""
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        return line.encode(encoding, "replace").decode(encoding, "replace")
-
-    def _print(self, row: "RenderableType") -> None:
-        if self._broken:
-            return
-        try:
-            self._drawn().print(row)
-        except (OSError, ValueError):
-            self._broken = True
+        self._stream.write(self._stream.fit(f"[{(now() if t is None else t) - self._begun:8.3f} s] {line}") + "\n")
+        self._stream.flush()
 
     def _drawn(self) -> "Console":
         if self._console is None:
-            self._console = make_console(self._stream, terminal=True)
+            self._console = make_console(cast("IO[str]", self._stream), terminal=True)
         return self._console
 
     def _redraw(self) -> None:
         """Keep the live region only while something runs: other programs (pytest) write to the terminal in between."""
-        busy = self._terminal and not self._broken and (self._note or any(s.stage for s in self._boards.values()))
-        try:
-            if busy and self._live is None:
-                from rich.live import Live  # noqa: PLC0415
+        busy = self._terminal and (self._note or any(state.stage for state in self._boards.values()))
+        if busy and self._live is None:
+            from rich.live import Live  # noqa: PLC0415
 
-                self._live = Live(
-                    get_renderable=self._running,
-                    console=self._drawn(),
-                    refresh_per_second=8,
-                    transient=True,
-                    redirect_stdout=False,
-                    redirect_stderr=False,
-                )
-                self._live.start()
-            elif not busy and self._live is not None:
-                live, self._live = self._live, None
-                live.stop()
-        except (OSError, ValueError):
-            self._broken = True
+            self._live = Live(
+                get_renderable=self._running,
+                console=self._drawn(),
+                refresh_per_second=8,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
+        elif busy and self._live is not None:
+            self._live.refresh()
+        elif self._live is not None:
+            live, self._live = self._live, None
+            live.stop()
 
     def _running(self) -> "RenderableType":
         """One row per running stage."""
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        frames = "⠋⠙⠹⠸⠼⠴⠦⠧" if self._fit("⠋") == "⠋" else "|/-\\"
+        frames = "⠋⠙⠹⠸⠼⠴⠦⠧" if self._stream.fit("⠋") == "⠋" else "|/-\\"
         frame = frames[int(now() * 8) % len(frames)]
         table = Table.grid(padding=(0, 1))
         # No lock: this runs in rich's thread under rich's lock, and a caller that holds ours may wait for that one.
@@ -217,16 +202,60 @@ class LiveView:
             over = budget is not None and spent > budget
             of = f" of {text.budget(budget)}" if budget is not None else ""
             table.add_row(
-                Text(self._fit(text.one_line(name, 40)), "dim"),
+                Text(self._stream.fit(text.one_line(name, 40)), "dim"),
                 Text(frame, "cyan"),
                 Text(f"{state.stage:<{_NAME}}", "bold"),
                 Text(f"{spent:8.1f} s", "bold yellow" if over else ""),
                 Text(of + (" over" if over else ""), "yellow" if over else "dim"),
-                Text(self._fit(state.note), "dim", no_wrap=True, overflow="ellipsis"),
+                Text(self._stream.fit(state.note), "dim", no_wrap=True, overflow="ellipsis"),
             )
         if self._note:
-            table.add_row(Text(""), Text(frame, "cyan"), Text(self._fit(self._note), no_wrap=True, overflow="ellipsis"))
+            table.add_row(
+                Text(""), Text(frame, "cyan"), Text(self._stream.fit(self._note), no_wrap=True, overflow="ellipsis")
+            )
         return table
+
+
+class _Shield(io.TextIOBase):
+    """The stream behind a view, without its troubles: what cannot be written is dropped, for good after an OSError.
+
+    (rich ends the whole process when its stream is a broken pipe; here only the view is to end.)
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def fit(self, line: str) -> str:
+        """`line` in what the stream can encode."""
+        return line.encode(self._encoding, "replace").decode(self._encoding, "replace")
+
+    def write(self, line: str) -> int:
+        try:
+            if self._stream is not None:
+                self._stream.write(self.fit(line))
+        except (OSError, ValueError):  # ValueError: it was closed
+            self._stream = None
+        return len(line)
+
+    def flush(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+    def isatty(self) -> bool:
+        return self._stream is not None and is_terminal(self._stream)
+
+    def fileno(self) -> int:
+        if self._stream is None:
+            raise io.UnsupportedOperation("the stream is gone")
+        return self._stream.fileno()
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -237,7 +266,7 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def make_console(stream: TextIO, *, terminal: bool | None = None) -> "Console":
+def make_console(stream: IO[str], *, terminal: bool | None = None) -> "Console":
     """A rich console that takes no markup and colours nothing by guesswork; NO_COLOR is honoured by rich itself."""
     from rich.console import Console  # noqa: PLC0415
 
@@ -248,12 +277,11 @@ def summary(record: BootRecord, folder: Path | None, stream: TextIO, *, report: 
     """Print what became of a boot: verdict, one sentence, findings with remedies, stages, where the files lie."""
     from rich.text import Text  # noqa: PLC0415
 
-    console = make_console(stream, terminal=is_terminal(stream))
-    encoding = getattr(stream, "encoding", None) or "utf-8"
+    shield = _Shield(stream)
+    console = make_console(cast("IO[str]", shield), terminal=is_terminal(stream))
 
     def say(line: str = "", style: str = "") -> None:
-        fitting = text.clean(line).encode(encoding, "replace").decode(encoding, "replace")
-        console.print(Text(fitting, style), soft_wrap=True)
+        console.print(Text(shield.fit(text.clean(line)), style), soft_wrap=True)
 
     colour = _COLOURS.get(words.outcome(record), "magenta")
     say()
@@ -273,7 +301,7 @@ def summary(record: BootRecord, folder: Path | None, stream: TextIO, *, report: 
         if len(finding.evidence) > 5:
             say(f"       and {len(finding.evidence) - 5} more in the record", "dim")
     say()
-    say("  " + ", ".join(_stage_words(stage) for stage in record.stages))
+    say("  " + _stages_words(record.stages))
     files = {name: folder / file for name, file in record.artefacts.items()} if folder is not None else {}
     if folder is not None:
         files = {"record": folder / "record.json"} | files
@@ -282,14 +310,18 @@ def summary(record: BootRecord, folder: Path | None, stream: TextIO, *, report: 
     shown = {name: path for name, path in files.items() if path.exists()}
     width = max((len(name) for name in shown), default=0)
     for name, path in shown.items():
-        say(f"  {text.one_line(name, 30):<{min(width, 30)}}  {text.one_line(str(path), 400)}", "dim")
+        say(f"  {text.one_line(name, 30):<{min(width, 30)}}  {text.one_line(os.path.normpath(path), 400)}", "dim")
 
 
-def _stage_words(stage: Stage) -> str:
-    if stage.verdict in ("passed", "unseen"):
-        return f"{stage.name} {text.duration(stage.duration_s)}"
-    if stage.verdict in ("late", "failed"):
-        return (
-            f"{stage.name} {stage.verdict.upper()} {text.duration(stage.duration_s)} of {text.budget(stage.budget_s)}"
-        )
-    return f"{stage.name} {stage.verdict}"
+def _stages_words(stages: tuple[Stage, ...]) -> str:
+    """All stages in one line, those without a time of their own together at the end."""
+    timed, rest = [], dict[str, list[str]]()
+    for stage in stages:
+        if stage.verdict == "passed":
+            timed.append(f"{stage.name} {text.duration(stage.duration_s)}")
+        elif stage.verdict in ("late", "failed"):
+            spent, of = text.duration(stage.duration_s), text.budget(stage.budget_s)
+            timed.append(f"{stage.name} {stage.verdict.upper()} {spent} of {of}")
+        else:
+            rest.setdefault(stage.verdict, []).append(stage.name)
+    return "; ".join(filter(None, (", ".join(timed), *(f"{word}: {', '.join(names)}" for word, names in rest.items()))))
