@@ -80,12 +80,12 @@ def _mixtures(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mistake
         for part in _PARTS:
             path: Path = ("boards", name, part)
             kind = _kind(tree, board, part)
-            if emulated and part not in board:
+            if emulated and board.get(part) is None:
                 instead = (
                     "add console: {driver: emulated}" if part == "console" else f"add {part}: NAME of an emulated one"
                 )
                 what = f"the board is emulated (power: {{driver: emulated}}) and has no {part}"
-                yield tree.mistake(tree.at_key(("boards", name)), path, what, instead)
+                yield tree.mistake(tree.at_key(path if part in board else ("boards", name)), path, what, instead)
             elif kind is not None and (kind == "emulated") != emulated:
                 yield tree.mistake(tree.at_value(path), path, *_odd(part, emulated))
         if not emulated and "emulation" in board:

@@ -27,13 +27,16 @@ _BOUNDS = {"greater_than": "more than {gt}", "greater_than_equal": "{ge} or more
 @dataclass(frozen=True)
 class _Spot:
     """What a pydantic location means. path: in the file; owner: the section that it is in; field: its field there;
-    around: the field whose mapping or list it is an entry of; is_key: a key of a mapping, not its value."""
+    around: the field whose mapping or list it is an entry of; is_key: a key of a mapping, not its value; kind: for one
+    of several sections, the name of the key that selects, and tags: its possible values."""
 
     path: Path
     owner: type[BaseModel]
     field: FieldInfo | None = None
     around: FieldInfo | None = None
     is_key: bool = False
+    kind: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def explain(error: ValidationError, tree: Tree) -> Iterator[Mistake]:
@@ -61,7 +64,7 @@ def _tell(detail: ErrorDetails, spot: _Spot, tree: Tree) -> tuple[Position, Path
         word = str(path[-1])
         return tree.at_key(path), path[:-1], f"unknown key {show(word)}", suggest(word, spot.owner.model_fields)
     if kind.startswith("union_tag"):
-        return _tag(given, context, path, tree)
+        return _tag(given, spot, tree)
     here = tree.at_key(path) if spot.is_key else tree.at_value(path)
     if kind == "mistake":
         return here, path, detail["msg"], str(context.get("instead", ""))
@@ -94,19 +97,21 @@ def _value(detail: ErrorDetails, spot: _Spot, tree: Tree) -> tuple[str, str]:  #
     return plain(detail["msg"]), ""
 
 
-def _tag(given: Any, context: dict[str, Any], path: Path, tree: Tree) -> tuple[Position, Path, str, str]:
+def _tag(given: Any, spot: _Spot, tree: Tree) -> tuple[Position, Path, str, str]:
     """A section whose `kind:` or `driver:` selects among several."""
-    power = path[-1:] == ("power",)
-    word = "driver" if power else str(context.get("discriminator", "kind")).strip("'")
-    known = power_drivers() if power else [tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",")]
+    path, word = spot.path, spot.kind
     if not isinstance(given, dict):
         what = "is empty" if given is None else f"{_spelt(given, path, tree)} stands where `key: value` lines should be"
-        return tree.at_value(path), path, what, f"write {{{word}: {known[0] or 'emulated'}}}"
+        return tree.at_value(path), path, what, f"write {_example(spot)}"
     if word not in given:
-        choices = [choice for choice in known if choice] or ["emulated"]
-        return tree.at_key(path), (*path, word), "is missing", f"add {word}: {' or '.join(choices)}"
+        return tree.at_key(path), (*path, word), "is missing", f"add {word}: {' or '.join(spot.tags)}"
     chosen, path = given[word], (*path, word)
-    return tree.at_value(path), path, f"{_spelt(chosen, path, tree)} is not a known {word}", suggest(str(chosen), known)
+    return (
+        tree.at_value(path),
+        path,
+        f"{_spelt(chosen, path, tree)} is not a known {word}",
+        suggest(str(chosen), spot.tags),
+    )
 
 
 def _not_text(given: Any, path: Path, tree: Tree) -> tuple[str, str]:
@@ -217,7 +222,14 @@ def _spot(location: tuple[int | str, ...]) -> _Spot:
         elif get_origin(current) in {dict, list}:
             spot = replace(spot, path=(*spot.path, step), field=None, around=spot.field)
             current = get_args(current)[-1]
-    return spot
+    members = _bare(current)
+    if not isinstance(members, list):
+        return spot
+    kind = "driver" if "driver" in members[0].model_fields else "kind"
+    tags = [tag for member in members for tag in _choices(member.model_fields[kind])]
+    # A power driver is a literal only when it is ours.
+    others = power_drivers() if any(not _choices(member.model_fields[kind]) for member in members) else []
+    return replace(spot, kind=kind, tags=tuple(dict.fromkeys([*tags, *others])))
 
 
 def _bare(annotation: Any) -> Any:

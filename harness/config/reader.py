@@ -3,7 +3,6 @@
 
 import difflib
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from harness.config.crosscheck import crosscheck
 from harness.config.explain import explain
+from harness.config.files import NotAFileError, open_regular
 from harness.config.lab import LabConfig
 from harness.config.mistakes import LabFileError, Mistake
 from harness.config.source import LARGEST, Tree, parse
@@ -66,15 +66,13 @@ def read_bytes(path: Path) -> bytes:
         return LabFileError.of([Mistake(str(path), 0, 0, "", what, instead)])
 
     try:
-        # O_NONBLOCK: a FIFO with no writer must not hang the command.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISDIR(mode):
-                raise refuse("this is a folder", f"name the file in it: {path / 'lab.yaml'}")
-            if not stat.S_ISREG(mode):
-                raise refuse("this is not a regular file", "name a lab.yaml")
+        file, _mode = open_regular(path)
+        with file:
             data = file.read(LARGEST + 1)
+    except NotAFileError as error:
+        if error.is_folder:
+            raise refuse("this is a folder", f"name the file in it: {path / 'lab.yaml'}") from None
+        raise refuse("this is not a regular file", "name a lab.yaml") from None
     except FileNotFoundError:
         raise refuse("there is no such file", _nearest(path)) from None
     except (OSError, ValueError) as error:

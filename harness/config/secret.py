@@ -2,13 +2,13 @@
 """Secrets: lab.yaml names where one is kept, never the secret itself; in memory it does not show itself by accident."""
 
 import os
-import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.config.files import NotAFileError, open_regular
 from harness.config.values import EnvironmentName, Section
 from harness.errors import ConfigError
 
@@ -101,17 +101,14 @@ def _from_environment(name: str) -> str:
 def _from_file(path: Path) -> str:
     place = str(path)
     try:
-        # One open, then fstat: what was checked is what is read. O_NONBLOCK: a FIFO must not hang the run.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(
-            f"the secret's file cannot be read: {error.strerror}", place=place, remedy="create it: one line, mode 0600"
-        ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError("the secret's file is not a file", place=place, remedy="name a file with one line")
-        mode = stat.S_IMODE(status.st_mode)
+        file, mode = open_regular(path)
+    except NotAFileError:
+        raise ConfigError("the secret's file is not a file", place=place, remedy="name a file with one line") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        remedy = "create it: one line, mode 0600"
+        raise ConfigError(f"the secret's file cannot be read: {reason}", place=place, remedy=remedy) from error
+    with file:
         if mode & 0o077:
             raise ConfigError(
                 f"the secret's file can be read or changed by others (mode {mode:04o})",
@@ -121,9 +118,8 @@ def _from_file(path: Path) -> str:
         first = file.read(_LONGEST + 1).split(b"\n", 1)[0].rstrip(b"\r")
     try:
         text = first.decode()
-    except UnicodeDecodeError as error:
-        # `from None` would hide nothing: the decode error's text holds the bytes, so it must not be chained or shown.
-        del error
+    except UnicodeDecodeError:
+        # Not chained: that error's text holds the bytes.
         raise ConfigError("the secret's file is not UTF-8 text", place=place, remedy="one line of text") from None
     if not text or len(first) > _LONGEST:
         what = (

@@ -105,9 +105,9 @@ def _compose(text: str, file: str) -> Node | None:
         problem = " ".join(str(part).strip() for part in (error.context, error.problem) if part)
         raise _not_yaml(file, line, column, problem, _line_of(text, line)) from None
     except ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise _not_yaml(file, line, column, f"control character U+{ord(error.character):04X}", "") from None
+        position = min(error.position, len(text) - 1)
+        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+        raise _not_yaml(file, line, column, f"control character U+{ord(text[position]):04X}", "") from None
     except RecursionError:
         raise _not_yaml(file, 1, 1, "brackets are nested too deep", "") from None
     except Exception as error:  # hostile text finds holes in the parser (\UFFFFFFFF, %YAML 99…): not ours

@@ -143,9 +143,9 @@ Speed = Annotated[float, Field(strict=True, ge=0.1, le=1000)]
 
 #: Marks that pytest and its plug-ins give a meaning to: a label must not be one of them.
 _RESERVED = {
-    "parametrize", "skip", "skipif", "xfail", "usefixtures", "filterwarnings", "tryfirst", "trylast", "timeout",
-    "xdist_group", "and", "or", "not", "netns", "qemu",
-}  # fmt: skip
+    *("parametrize", "skip", "skipif", "xfail", "usefixtures", "filterwarnings", "tryfirst", "trylast", "timeout"),
+    *("xdist_group", "and", "or", "not", "netns", "qemu", "slow", "needs"),
+}
 
 
 def _label(value: str) -> str:
