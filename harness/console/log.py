@@ -20,7 +20,7 @@ from harness.console.files import LOG, ConsoleFiles
 from harness.console.lines import Line, LineSplitter
 from harness.console.milestones import Milestones
 from harness.console.port import BAUD, BytePort, Opener, PortGone, open_port
-from harness.console.tap import Tap
+from harness.console.tap import Tap, unfinished
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError, InfraError
 
@@ -41,7 +41,7 @@ class ConsoleLog:
 
     on_event: milestones and gaps, called by the reading thread in their order; on_line: every line, likewise; on_error: at
     most one InfraError for a full disk and one per loss that outlasts `reconnect_for` seconds, and HarnessBug when one of
-    the functions given here raises.
+    the functions given here raises (once).
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class ConsoleLog:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._disk_error = False
+        self._listener_failed = False
         self._gone_since = 0.0
         self._given_up = False
 
@@ -127,9 +128,9 @@ class ConsoleLog:
             raise InfraError(f"nothing can be sent to the console: {error}", place=self.name) from error
 
     def tap(self) -> Tap:
-        """A copy of all octets from now on, after those of the line that is not finished yet (a prompt, say)."""
+        """A copy of all octets from now on, after those of the line that is not finished yet (`unfinished`): a prompt, say."""
         with self._changed:
-            tap = Tap(bytes(self._tail[max(self._tail.rfind(b"\n"), len(self._tail) - 512) + 1 :]))
+            tap = Tap(unfinished(bytes(self._tail[-8192:])))
             self._taps.append(tap)
         return tap
 
@@ -282,9 +283,10 @@ class ConsoleLog:
         try:
             function(argument)
         except Exception as error:
-            self._tell_error(
-                HarnessBug(f"a listener of the console failed: {type(error).__name__}: {error}", place=self.name)
-            )
+            if not self._listener_failed:
+                self._listener_failed = True
+                what = f"a listener of the console failed: {type(error).__name__}: {error}"
+                self._tell_error(HarnessBug(what, place=self.name))
 
     def _tell_error(self, error: HarnessError) -> None:
         with contextlib.suppress(Exception):

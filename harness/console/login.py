@@ -9,7 +9,7 @@ from harness.console.log import ConsoleLog
 from harness.console.shell import Shell
 from harness.errors import BootFailure
 
-# "Last login: ..." is a greeting. Kernel records may follow a prompt, so none of these ends with the text.
+# "Last login: ..." is a greeting. Kernel records may follow a prompt.
 _PROMPTS = {
     "refused": re.compile(r"[Ll]ogin incorrect|Login timed out|Authentication failure|Account locked"),
     "emergency": re.compile(r"for maintenance|You are in (?:emergency|rescue) mode"),
@@ -18,7 +18,9 @@ _PROMPTS = {
     "login": re.compile(r"(?<![\w(.-])[\w.-]{1,64}(?<!Last) login: ?(?!\w)"),
     "password": re.compile(r"[Pp]assword(?: for [^\r\n:]{1,40})?: ?"),
     "activate": re.compile(r"Please press Enter to activate this console"),
-    "shell": re.compile(r"(?:^|[\r\n])[^\r\n]{0,200}[#$] (?:\x1b\[[0-9;?]{0,8}[a-zA-Z])*$|piboot> $"),
+    "shell": re.compile(
+        r"(?:^|[\r\n])[^\r\n]{0,200}[#$] (?:\x1b\[[0-9;?]{0,8}[a-zA-Z])*(?:$|\[ {0,5}\d{1,9}\.\d{6}\] )|piboot> $"
+    ),
 }
 
 #: Seconds of silence after which an empty line is sent: a getty that is asked again prints its prompt again.

@@ -77,7 +77,7 @@ class Shell:
         if len(command.encode()) > _LONGEST:
             raise ValueError(f"a command of more than {_LONGEST} octets does not fit a terminal's line")
         nonce = secrets.token_hex(4)
-        end = {"end": re.compile(_tolerant(f"PB-END-{nonce}-").pattern + rf"{_RECORD}?(?P<status>\d{{1,3}})-")}
+        end = {"end": re.compile(_tolerant(f"PB-END-{nonce}-").pattern + rf"(?P<status>(?:\d|{_RECORD}){{1,8}})-")}
         ask = f" printf '\\n%s%s-%s-\\n' PB-END- {nonce} \"$pb_s\"\n"
         dialogue = self._dialogue
         dialogue.send(
@@ -90,7 +90,7 @@ class Shell:
             seen = dialogue.wait_for(end, min(patience, left))
             if seen == "end":
                 text = str(dialogue.before)
-                return Result(_output(text, nonce, keep_kernel=keep_kernel), int(dialogue.match.group("status")))  # type: ignore[union-attr]
+                return Result(_output(text, nonce, keep_kernel=keep_kernel), _status(dialogue))
             if seen == "closed":
                 break
             # Still running, or a syntax error ended the line (dash), or the marker was torn: this tells, at the latest
@@ -109,18 +109,23 @@ class Shell:
         self._dialogue.close()
 
 
+def _status(dialogue: Dialogue) -> int:
+    assert isinstance(dialogue.match, re.Match)  # noqa: S101 - for the type checker
+    return int(_RECORDS.sub("", dialogue.match.group("status")))
+
+
 def _tolerant(marker: str) -> re.Pattern[str]:
     """`marker`, also with kernel records between any two of its characters."""
     return re.compile(f"{_RECORD}{{0,8}}".join(re.escape(character) for character in marker))
 
 
 def _output(text: str, nonce: str, *, keep_kernel: bool) -> str:
-    begin = re.search(_tolerant(f"PB-BEGIN-{nonce} ").pattern + r"(?P<uptime>[\d.]{0,20})-", text)
+    begin = re.search(_tolerant(f"PB-BEGIN-{nonce} ").pattern + rf"(?P<uptime>(?:[\d.]|{_RECORD}){{0,40}})-", text)
     uptime = 0.0
     if begin is not None:
         text = text[begin.end() :]
         # The kernel's stamps and /proc/uptime count from nearly the same moment.
-        uptime = float(begin.group("uptime") or 0.0) - 0.5
+        uptime = float(_RECORDS.sub("", begin.group("uptime")) or 0.0) - 0.5
     text = text.removeprefix("\r").removeprefix("\n")
     if not keep_kernel:
         text = _RECORDS.sub(lambda record: "" if float(record.group("stamp")) >= uptime else record.group(), text)

@@ -68,6 +68,7 @@ BOOTLOADER: tuple[Rule, ...] = (
     rule("bootloader.retry", "Retry ", r"Retry (?P<mode>[\w-]{1,16}) (?P<count>\d{1,5})", "IMG2711"),
     rule("bootloader.restart", "Restart ", r"Restart (?P<count>\d{1,5}) max (?P<max>-?\d{1,5})", "IMG2711"),
     rule("bootloader.insert_sd", "Insert SD-CARD", r"Insert SD-CARD", "EE#480"),
+    rule("bootloader.vl805", "VL805 EEPROM", r"VL805 EEPROM is up to date", "recovery.bin on a Pi 4"),
     rule("bootloader.eeprom_updated", "EEPROM: UPDATED", r"BOOT-EEPROM: UPDATED", "recovery.bin"),
     rule("firmware.not_found", "Firmware not found", r"Firmware not found", "IMG2711"),
     rule(
@@ -269,6 +270,9 @@ OTHERS: tuple[Rule, ...] = (
         "TFTP from server",
         rf"TFTP from server (?P<server>{_IP}); our IP address is (?P<ip>{_IP})",
         "U-Boot",
+    ),
+    rule(
+        "uboot.device", "Using ", r"Using (?P<device>(?:ethernet@[0-9a-f]{4,16}|[\w-]{1,32}#\d{1,2})) device", "U-Boot"
     ),
     rule("uboot.file", "Filename '", rf"Filename '{_FILE}'", "U-Boot"),
     rule("uboot.tftp_retry", "T ", r"(?:Loading: )?[#T \t*\x08]{0,200}T [#T *]{0,200}", "U-Boot: T is a time-out"),

@@ -4,6 +4,8 @@
 import contextlib
 import queue
 
+from harness.console.text import PRINTK
+
 
 class Tap:
     """A copy of the octets from now on (and the unfinished line that stood there). Bounded: a reader that sleeps loses the
@@ -32,3 +34,21 @@ class Tap:
             return self._queue.get(timeout=max(0.0, timeout)) if timeout > 0 else self._queue.get_nowait()
         except queue.Empty:
             return b""
+
+
+def unfinished(tail: bytes) -> bytes:
+    """The end of `tail` that a program still waits behind: its last line, and if only kernel records stand there, what they
+    were printed behind ("rpi login: [   40.1] random: crng init done").
+    """
+    end = tail.rfind(b"\n") + 1
+    if tail[end:].strip():
+        return tail[end:][-512:]
+    for _ in range(16):
+        begin = tail.rfind(b"\n", 0, max(0, end - 1)) + 1
+        record = PRINTK.search(tail, begin, end)
+        if record is None:
+            break
+        if record.start() > begin:
+            return tail[begin:]
+        end = begin
+    return b""

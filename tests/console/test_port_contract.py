@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every port, real or double, keeps the invariants that `harness.console.port` writes down."""
+
+import os
+import pty
+import socket
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from harness.console.port import BytePort, PortGone, open_port
+from harness.errors import ConfigError, InfraError
+
+from .doubles import ScriptPort
+
+
+@dataclass
+class Line:
+    """A port and its far end."""
+
+    port: BytePort
+    say: Callable[[bytes], object]
+    heard: Callable[[int], bytes]
+    hang_up: Callable[[], object]
+
+
+def _pty() -> Iterator[Line]:
+    master, slave = pty.openpty()
+    tty.setraw(master)
+    port = open_port(os.ttyname(slave))
+    os.close(slave)
+    open_ends = [master]
+
+    def hang_up() -> None:
+        os.close(open_ends.pop())
+
+    yield Line(port, lambda data: os.write(master, data), lambda n: os.read(master, n), hang_up)
+    port.close()
+    for end in open_ends:
+        os.close(end)
+
+
+def _socket() -> Iterator[Line]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = open_port(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        far, _ = server.accept()
+    with far:
+        yield Line(port, far.sendall, far.recv, far.close)
+        port.close()
+
+
+def _loop() -> Iterator[Line]:
+    """A port without a file descriptor, as rfc2217 is."""
+    port = open_port("loop://")
+    yield Line(port, port.write, lambda n: port.read(1.0)[:n], port.close)
+    port.close()
+
+
+def _double() -> Iterator[Line]:
+    port = ScriptPort()
+
+    def hang_up() -> None:
+        port.gone = "gone"
+        port.interrupt()
+
+    yield Line(port, port.say, lambda n: bytes(port.written[:n]), hang_up)
+
+
+@pytest.fixture(params=[_pty, _socket, _loop, _double], ids=["pty", "socket", "loop", "double"])
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    yield from request.param()
+
+
+def _read(port: BytePort, size: int) -> bytes:
+    got = b""
+    while len(got) < size:
+        got += port.read(5.0)
+    return got
+
+
+def test_reads_all_that_is_said(line: Line) -> None:
+    data = bytes(range(256)) * 8
+    line.say(data)
+    assert _read(line.port, len(data)) == data
+
+
+def test_nothing_said_is_empty_after_the_timeout(line: Line) -> None:
+    assert line.port.read(0.01) == b""
+    assert line.port.read(0.0) == b""
+
+
+def test_writes_all(line: Line) -> None:
+    line.port.write(b"root\n")
+    assert line.heard(5) == b"root\n"
+
+
+def test_interrupt_wakes_a_blocked_read(line: Line) -> None:
+    waker = threading.Thread(target=line.port.interrupt)
+    waker.start()
+    assert line.port.read(30.0) == b""  # the suite's own time limit would end it otherwise
+    waker.join()
+
+
+def test_a_line_that_hangs_up_is_gone_and_not_silent(line: Line) -> None:
+    line.hang_up()
+    with pytest.raises(PortGone):  # noqa: PT012 - the first read may still give what was under way
+        for _ in range(5):
+            line.port.read(1.0)
+
+
+def test_close_twice_then_gone(line: Line) -> None:
+    line.port.close()
+    line.port.close()
+    with pytest.raises(PortGone):
+        line.port.read(0.0)
+    with pytest.raises(PortGone):
+        line.port.write(b"x")
+
+
+def test_a_device_is_locked_against_a_second_reader() -> None:
+    master, slave = pty.openpty()
+    first = open_port(os.ttyname(slave))
+    with pytest.raises(InfraError) as caught:
+        open_port(os.ttyname(slave))
+    assert "another program reads this console" in caught.value.remedy
+    first.close()
+    open_port(os.ttyname(slave)).close()
+    os.close(master)
+    os.close(slave)
+
+
+def test_what_cannot_be_opened_names_who_must_act() -> None:
+    with pytest.raises(InfraError) as missing:
+        open_port("/dev/serial/by-id/no-such-adapter")
+    assert missing.value.place == "/dev/serial/by-id/no-such-adapter"
+    assert "lab.yaml" in missing.value.remedy
+    with pytest.raises(ConfigError, match="telnet"):
+        open_port("telnet://host:23")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(InfraError) as refused:
+        open_port(f"socket://127.0.0.1:{port}")
+    assert "serial server" in refused.value.remedy
