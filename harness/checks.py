@@ -7,21 +7,12 @@ Nobody's power, network or services are touched: what is tried is tried in names
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness.config import (
-    BoardConfig,
-    EmulatedServer,
-    ExternalServer,
-    InterfaceWire,
-    LabConfig,
-    PluginPower,
-    SerialConsole,
-)
-from harness.config.gear import POWER_GROUP
+from harness.checks_gear import gear_checks
+from harness.config import EmulatedServer, LabConfig
 from harness.config.mistakes import plain
 from harness.errors import ConfigError
-from harness.probes import Probes
+from harness.probes import Check, Probes
 
 _GIB = 1024**3
 _MIB = 1024**2
@@ -29,20 +20,6 @@ _MIB = 1024**2
 _DISK_TO_BUILD, _DISK_TO_RUN = 3 * _GIB, 300 * _MIB
 #: What the harness, its services and one QEMU's own heap take beside the guests' memory; bytes.
 _MEMORY_BESIDE = 400 * _MIB
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at. ok: None when it could not be told, or does not stop a boot; found: what there is; remedy:
-    what to do, "" when nothing; needed_for: what does not work without it; package: Debian's, that brings it.
-    """
-
-    name: str
-    ok: bool | None
-    found: str
-    remedy: str
-    needed_for: str
-    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +42,7 @@ _BUILDING = (
     _Program("dpkg-deb", "dpkg", "unpacking the boards' kernel and firmware"),
     _Program("mmdebstrap", "mmdebstrap", "building the boards' Debian root"),
     _Program("arch-test", "arch-test", "building the boards' Debian root"),
-    _Program("qemu-aarch64-static", "qemu-user-static", "building the boards' Debian root"),
+    _Program("qemu-aarch64-static", "qemu-user-static", "building the boards' images"),
 )
 _TCPDUMP = _Program("tcpdump", "tcpdump", "captures")
 
@@ -89,7 +66,7 @@ def run_checks(lab: LabConfig, probes: Probes | None = None) -> list[Check]:
     if lab.emulated or any(board.wire is not None for board in real):
         checks.append(_program(_TCPDUMP, probes))
     for board in real:
-        checks += _real(lab, board, probes)
+        checks += gear_checks(lab, board, probes)
     checks += _secrets(lab)
     # Several boards share a wire or a server: said once.
     return list(dict.fromkeys(checks))
@@ -154,8 +131,7 @@ def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
     to_build = not all(built.values())
     if to_build:
         for program in _BUILDING:
-            # arm64 programs run at build time only for the Debian root.
-            if "debian" in roots or program.name in {"apt-get", "dpkg-deb"}:
+            if "debian" in roots or program.name not in {"mmdebstrap", "arch-test"}:
                 yield _program(program, probes)
         yield _files("Debian's archive keys", _KEYRING, "debian-archive-keyring", "building the boards' images", probes)
         if "debian" in roots:
@@ -229,9 +205,9 @@ def _image(root: str, built: bool | None) -> Check:
     name, why = f"image: {root}", "what the boards boot"
     if built:
         return Check(name, True, "built", "", why)
-    minutes = "a few minutes" if root == "debian" else "about a minute"
+    takes = "3-5 minutes" if root == "debian" else "half a minute"
     found = "not built yet" if built is False else "not known whether it is built"
-    return Check(name, None, found, f"nothing: the first boot builds it, once, in {minutes}", why)
+    return Check(name, None, found, f"nothing: the first boot builds it, once, in {takes}", why)
 
 
 def _binfmt(probes: Probes) -> Check:
@@ -253,7 +229,7 @@ def _disk(probes: Probes, wanted: int) -> Check:
     found = f"{free / _GIB:.1f} GiB in {folder}"
     if free >= wanted:
         return Check(name, True, found, "", why)
-    remedy = f"free {wanted / _GIB:.1f} GiB there, or set XDG_CACHE_HOME to a folder with more room"
+    remedy = f"free {wanted / _GIB:.1f} GiB there, or set PIBOOT_CACHE to a folder with more room"
     return Check(name, False, found, remedy, why)
 
 
@@ -272,86 +248,6 @@ def _memory(lab: LabConfig, probes: Probes) -> Check:
     return Check(name, False, found, remedy, why)
 
 
-# --- real boards ---------------------------------------------------------------------------------------------------------
-
-
-def _real(lab: LabConfig, board: BoardConfig, probes: Probes) -> Iterator[Check]:
-    wire, server = lab.wire_of(board), lab.server_of(board)
-    if isinstance(wire, InterfaceWire):
-        yield from _interface(wire, probes)
-    if isinstance(board.console, SerialConsole):
-        yield _serial(board.name, board.console, probes)
-    if isinstance(board.power, PluginPower):
-        why = f"switching {board.name}"
-        yield Check(f"power driver {board.power.driver}", True, f"installed (entry point of {POWER_GROUP})", "", why)
-    if isinstance(server, ExternalServer) and server.tftp is not None and server.tftp.root is not None:
-        yield _tftp_root(server.tftp.root, probes)
-
-
-def _interface(wire: InterfaceWire, probes: Probes) -> Iterator[Check]:
-    name, why = f"interface {wire.interface}", "seeing the boards' packets"
-    state = probes.read(f"/sys/class/net/{wire.interface}/operstate").strip()
-    if not state:
-        known = ", ".join(sorted(Path(path).name for path in probes.glob("/sys/class/net/*")))
-        yield Check(name, False, "there is no such interface", f"write one of these in lab.yaml: {known}", why)
-        return
-    if state in {"up", "unknown"}:
-        yield Check(name, True, f"it is {state}" if state == "up" else "it is there", "", why)
-    else:
-        # Without a link: a board that is off, on a cable of its own, looks like this too.
-        yield Check(name, None, f"it is {state}", f"sudo ip link set {wire.interface} up, and look at the cable", why)
-    tcpdump = probes.which("tcpdump")
-    if tcpdump is None:
-        return
-    if probes.is_root() or probes.has_capabilities(tcpdump):
-        yield Check(
-            "right to capture", True, "root" if probes.is_root() else f"{tcpdump} has capabilities", "", "captures"
-        )
-    else:
-        remedy = f"sudo setcap cap_net_raw,cap_net_admin=ep {tcpdump}, or run with sudo"
-        yield Check("right to capture", False, f"{tcpdump} may not open interfaces for you", remedy, "captures")
-    if wire.filter is not None:
-        status, output = probes.run([tcpdump, "-d", "-y", "EN10MB", wire.filter])
-        said = (output.strip().splitlines() or [""])[-1].removeprefix("tcpdump: ")
-        remedy = "correct filter: of this wire in lab.yaml (man pcap-filter)"
-        yield Check(
-            f"filter of {wire.interface}",
-            status == 0,
-            said if status else "valid",
-            remedy if status else "",
-            "captures",
-        )
-
-
-def _serial(board: str, console: SerialConsole, probes: Probes) -> Check:
-    name, why = f"console {console.port}", f"reading {board}"
-    if not probes.exists(console.port):
-        known = probes.glob("/dev/serial/by-id/*") or probes.glob("/dev/tty[UA][SM][BA]*")
-        there = ", ".join(known) if known else "no serial adapter is plugged in"
-        return Check(name, False, "there is no such port", f"plug the adapter in, or correct port: ({there})", why)
-    if not probes.is_character_device(console.port):
-        return Check(name, False, "this is not a device", "correct port: in lab.yaml", why)
-    if not probes.may(console.port, "rw"):
-        remedy = "sudo adduser $USER dialout and log in again, or run with sudo"
-        return Check(name, False, "may not be read and written", remedy, why)
-    users = probes.users_of(console.port)
-    if users:
-        pid, program = users[0]
-        remedy = f"end it (process {pid}): two readers tear a console's text apart"
-        return Check(name, False, f"open in {program}", remedy, why)
-    return Check(name, True, "free, may be read and written", "", why)
-
-
-def _tftp_root(root: str, probes: Probes) -> Check:
-    name, why = f"TFTP root {root}", "comparing what was delivered with the files"
-    if not probes.exists(root):
-        remedy = "correct tftp.root: in lab.yaml, or remove it when the server is another machine"
-        return Check(name, False, "there is no such folder", remedy, why)
-    if not probes.may(root, "rx"):
-        return Check(name, False, "may not be read", f"let yourself read it, or run with sudo (ls -ld {root})", why)
-    return Check(name, True, "may be read", "", why)
-
-
 def _secrets(lab: LabConfig) -> Iterator[Check]:
     for board in lab.boards.values():
         if board.login is None or board.login.password is None:
@@ -363,3 +259,6 @@ def _secrets(lab: LabConfig) -> Iterator[Check]:
             yield Check(name, False, f"{error.place}: {error.what}", error.remedy, why)
         else:
             yield Check(name, True, "there", "", why)
+
+
+__all__ = ["Check", "failed", "format_table", "run_checks"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `harness.checks` asks of this machine. Tests put another machine in its place."""
+"""What `harness.checks` asks of this machine, and the shape of its answers. Tests put another machine in its place."""
 
 import glob
 import os
@@ -8,12 +8,29 @@ import stat
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from harness.errors import HarnessError
 
 #: Debian keeps administrators' tools where an ordinary user's PATH does not look.
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _DEADLINE = 10.0
 _LARGEST = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. ok: None when it could not be told, or does not stop a boot; found: what there is; remedy:
+    what to do, "" when nothing; needed_for: what does not work without it; package: Debian's, that brings it.
+    """
+
+    name: str
+    ok: bool | None
+    found: str
+    remedy: str
+    needed_for: str
+    package: str = ""
 
 
 class Probes:
@@ -80,7 +97,9 @@ class Probes:
 
     def free_disk(self) -> tuple[str, int | None]:
         """The cache folder, and the bytes that are free there."""
-        folder = self.cache_folder()
+        from harness.images import cache_folder  # noqa: PLC0415 - only emulated labs need it
+
+        folder = cache_folder()
         there = folder
         while not there.exists() and there != there.parent:
             there = there.parent
@@ -88,10 +107,6 @@ class Probes:
             return str(folder), shutil.disk_usage(there).free
         except OSError:
             return str(folder), None
-
-    def cache_folder(self) -> Path:
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        return (Path(base) if base.startswith("/") else Path("~/.cache").expanduser()) / "piboot"
 
     def free_memory(self) -> int | None:
         """Bytes that programs could get without swapping."""
@@ -114,6 +129,9 @@ class Probes:
 
     def image_is_built(self, root: str) -> bool | None:
         """Whether the boot set of `root` ("debian", "light") is in the cache; None when that cannot be told."""
-        from harness.images import cached  # noqa: PLC0415 - only emulated labs need it
+        from harness.images import cached  # noqa: PLC0415 - as above
 
-        return cached(root) is not None
+        try:
+            return cached(root) is not None
+        except (HarnessError, OSError):
+            return None

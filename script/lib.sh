@@ -29,7 +29,7 @@ as_root() {
     fi
     command -v sudo >/dev/null || die "this step needs root, and sudo is not installed" "run as root: $0"
     local name keep=("PATH=$PATH")
-    for name in CI NO_COLOR TERM XDG_CACHE_HOME http_proxy https_proxy no_proxy PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED; do
+    for name in CI NO_COLOR TERM PIBOOT_CACHE XDG_CACHE_HOME http_proxy https_proxy no_proxy PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED; do
         if [[ -v $name ]]; then keep+=("$name=${!name}"); fi
     done
     # Secrets by name only: the words of a command line are everyone's to read.

@@ -5,6 +5,7 @@ ruamel.yaml parses; the data is built here from its nodes, because a constructor
 the position of every key, and how a number was spelt.
 """
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ Path = tuple[str | int, ...]
 LARGEST = 256 * 1024
 _MOST_VALUES = 20_000
 _DEEPEST = 24
+#: Open brackets at any place, quotes and comments not looked at: the parser takes seconds for thousands of them.
+_MOST_OPEN = 200
 
 _TAG = "tag:yaml.org,2002:"
 _TRUE = {"true", "yes", "on", "y"}
@@ -93,6 +96,13 @@ def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
 
 
 def _compose(text: str, file: str) -> Node | None:
+    opened = 0
+    for bracket in re.finditer(r"[\[\]{}]", text):
+        opened += 1 if bracket[0] in "[{" else -1
+        if opened > _MOST_OPEN:
+            start = bracket.start()
+            line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+            raise _not_yaml(file, line, column, "brackets are nested too deep", "")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -109,7 +119,7 @@ def _compose(text: str, file: str) -> Node | None:
         line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
         raise _not_yaml(file, line, column, f"control character U+{ord(text[position]):04X}", "") from None
     except RecursionError:
-        raise _not_yaml(file, 1, 1, "brackets are nested too deep", "") from None
+        raise _not_yaml(file, 1, 1, "it is nested too deep", "") from None
     except Exception as error:  # hostile text finds holes in the parser (\UFFFFFFFF, %YAML 99…): not ours
         raise _not_yaml(
             file, 1, 1, f"the YAML parser gave up ({type(error).__name__}: {plain(str(error))})", ""
