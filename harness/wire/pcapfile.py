@@ -23,6 +23,8 @@ from harness.wire.pcapng import (
     ISB_IFDROP,
     ISB_IFRECV,
     ISB_OSDROP,
+    SHB,
+    SHB_USERAPPL,
 )
 from harness.wire.text import shown
 
@@ -64,7 +66,8 @@ class CaptureFile:
     """Iterates (number from 1, epoch seconds, link type, octets) over all packets; a context manager.
 
     interfaces: of all sections, in order, complete after the iteration. truncated: (offset, what is missing), None
-    for a whole file. format: "pcap" or "pcapng". Raises ConfigError when the file cannot be read.
+    for a whole file. application: who wrote a pcapng file's (last) section. format: "pcap" or "pcapng". Raises
+    ConfigError when the file cannot be read.
     """
 
     format: Literal["pcap", "pcapng"]
@@ -72,6 +75,7 @@ class CaptureFile:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.interfaces: list[Interface] = []
+        self.application = ""
         self.truncated: tuple[int, str] | None = None
         try:
             with self.path.open("rb") as file:
@@ -199,7 +203,7 @@ class CaptureFile:
         return number, t, interface.link, self._map[at + start : at + start + size]
 
     def _describe(self, kind: int, body: bytes, at: int, first: int, order: str) -> None:
-        """An interface description (1) or its statistics (5); every other block is passed over."""
+        """A section's header, an interface description (1) or its statistics (5); other blocks are passed over."""
         if kind == 1:
             if len(body) < 8 or len(self.interfaces) >= MAX_INTERFACES:
                 self._wrong(at, "a bad interface description")
@@ -214,6 +218,9 @@ class CaptureFile:
                 elif code == IF_TSOFFSET and len(value) == 8:
                     interface.offset = int(struct.unpack(order + "q", value)[0])
             self.interfaces.append(interface)
+        elif kind == SHB:
+            written_by = [shown(value) for code, value in _options(body[16:], order) if code == SHB_USERAPPL]
+            self.application = written_by[0] if written_by else ""
         elif kind == 5 and len(body) >= 12:
             interface = self._interface(at, first, int(struct.unpack_from(order + "I", body)[0]))
             values = {code: value for code, value in _options(body[12:], order) if len(value) == 8}

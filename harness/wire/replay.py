@@ -10,11 +10,13 @@ from harness.boot.record import CaptureInfo
 from harness.wire.decode import FrameDecoder
 from harness.wire.links import ETHERNET, ethernet
 from harness.wire.pcapfile import CaptureFile
+from harness.wire.recorder import APPLICATION
 
 
 @dataclass(frozen=True)
 class Replay:
-    """capture.complete: whole file, nothing dropped, as many packets as the kernel counted where the file says so."""
+    """capture.complete: whole file, nothing dropped, as many packets as the kernel counted where the file says so (a
+    file of ours always does, unless the harness or tcpdump was killed)."""
 
     events: list[Event]
     capture: CaptureInfo
@@ -58,6 +60,7 @@ def _info(file: CaptureFile, count: int) -> CaptureInfo:
     received = _sum(interface.received for interface in file.interfaces)
     dropped = _sum(interface.dropped for interface in file.interfaces) or 0
     first = file.interfaces[0] if file.interfaces else None
+    killed = received is None and file.application.startswith(APPLICATION)  # ours end with the kernel's counters
     return CaptureInfo(
         packets=count,
         dropped=dropped,
@@ -65,7 +68,7 @@ def _info(file: CaptureFile, count: int) -> CaptureInfo:
         file=file.path.name,
         interface=first.name if first else "",
         filter=first.filter if first else "",
-        complete=file.truncated is None and dropped == 0 and received in {None, count},
+        complete=file.truncated is None and not killed and dropped == 0 and received in {None, count},
     )
 
 

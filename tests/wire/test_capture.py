@@ -253,7 +253,9 @@ def test_tcpdump_that_dies_in_the_middle(tmp_path: Path) -> None:
     assert (capture.info.packets, capture.info.received, capture.info.complete) == (5, None, False)
     assert len(watch.errors) == 1
     assert watch.events[-1].transfer.result == "timeout"  # type: ignore[union-attr]  # stamps of 2025, ended today
-    assert replay(tmp_path / "c").events == watch.events
+    again = replay(tmp_path / "c")
+    assert again.events == watch.events
+    assert again.capture == capture.info
 
 
 def test_killed_tcpdump_is_named_with_its_signal(tmp_path: Path) -> None:
@@ -264,17 +266,29 @@ def test_killed_tcpdump_is_named_with_its_signal(tmp_path: Path) -> None:
     assert "was ended by signal 9" in watch.errors[0].what
 
 
-def test_full_disk_is_told_once_and_the_boot_is_followed_on() -> None:
+def test_full_disk_is_told_once_and_the_boot_is_followed_on(tmp_path: Path) -> None:
     tcpdump, watch = Tcpdump(), Watch()
-    with watch.capture(tcpdump, Path("/dev/full")) as capture:
-        for frame in FRAMES:
+    with watch.capture(tcpdump, tmp_path / "c") as capture:
+        tcpdump.send(FRAMES[:3])
+        until(lambda: capture.info.packets == 3)
+        full = os.open("/dev/full", os.O_WRONLY)
+        assert capture._recorder._file is not None
+        os.dup2(full, capture._recorder._file.fileno())
+        os.close(full)
+        for frame in FRAMES[3:]:
             tcpdump.send([frame])
         until(lambda: any(isinstance(event, TransferEnded) for event in watch.events))
     (error,) = watch.errors
     assert isinstance(error, InfraError)
     assert error.what == f"cannot write the capture: {os.strerror(errno.ENOSPC)}"
-    assert error.place == "/dev/full"
-    assert (capture.info.packets, capture.info.received, capture.info.complete) == (0, len(FRAMES), False)
+    assert error.place == str(tmp_path / "c")
+    assert (capture.info.packets, capture.info.received, capture.info.complete) == (3, len(FRAMES), False)
+    assert replay(tmp_path / "c").capture.packets == 3
+
+
+def test_disk_that_is_full_from_the_beginning() -> None:
+    with pytest.raises(InfraError, match=os.strerror(errno.ENOSPC)), Watch().capture(Tcpdump(), Path("/dev/full")):
+        pass
 
 
 def test_file_that_cannot_be_made(tmp_path: Path) -> None:
@@ -418,7 +432,7 @@ with watch.capture(tcpdump, {str(tmp_path / "c")!r}):
     assert done.returncode == -9, done.stderr.decode()
     seen = replay(tmp_path / "c")
     assert seen.capture.packets == len(FRAMES)
-    assert seen.capture.received is None
+    assert (seen.capture.received, seen.capture.complete) == (None, False)
     assert isinstance(seen.events[-1], TransferEnded)
 
 
