@@ -115,7 +115,7 @@ def load_boot(folder: Path, name: str) -> Boot:
     except ValidationError as error:
         return _partial(folder, name, model, data, error)
     except (OSError, ValueError, RecursionError) as error:
-        problem = f"record.json cannot be read: {error}"
+        problem = f"record.json cannot be read: {error}."
     return Boot(folder, name, None, problem, model=model)
 
 

@@ -153,13 +153,15 @@ def _tftp(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None:
     """Deliveries as bars, probes thin, files that were not there as small crosses."""
     sound = [t for t in record.tftp if len(finite([t.start, t.end])) == 2]
     for transfer in sound:
-        draw_transfer(picture, axis, transfer, y + 3, _LANE - 12)
+        # What was not there is marked below the bars: many names are asked for within milliseconds.
+        missing = transfer_class(transfer) == "missing"
+        draw_transfer(picture, axis, transfer, y + 18 if missing else y + 2, 8 if missing else 14)
     for transfer in sound:
         x0, x1 = axis.x(transfer.start), axis.x(transfer.end)
         name = text.one_line(transfer.path.rsplit("/", 1)[-1], 40)
         if transfer.complete and fits(name, x1 - x0 - 6):
             picture.label(
-                (x0 + x1) / 2, y + 16, name, "inbar", anchor="middle", title=transfer_title(transfer, axis.zero)
+                (x0 + x1) / 2, y + 13, name, "inbar", anchor="middle", title=transfer_title(transfer, axis.zero)
             )
 
 
@@ -181,7 +183,7 @@ def draw_transfer(picture: Picture, axis: Axis, transfer: TftpTransfer, y: float
     cls, title = transfer_class(transfer), transfer_title(transfer, axis.zero)
     x0, x1 = axis.x(transfer.start), axis.x(transfer.end)
     if cls == "missing":
-        picture.cross(x0, y + height / 2, "missing", title=title, size=min(6.0, height * 0.5))
+        picture.cross(x0, y + height / 2, "missing", title=title, size=min(5.0, height))
     elif cls == "probe":
         picture.rect(x0, y + height / 2 - 1.5, max(x1 - x0, 3.0), 3, "probe", title=title)
     else:
@@ -189,17 +191,19 @@ def draw_transfer(picture: Picture, axis: Axis, transfer: TftpTransfer, y: float
 
 
 def _milestones(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None:
-    """A tick per milestone, with its name where there is room."""
+    """A tick per milestone, with its name where there is room on one of two lines; names lie over ticks."""
     seen = sorted((m for m in record.milestones if finite([m.t])), key=lambda m: m.t)
-    room = [-1e9, -1e9]  # right end of the last label, upper and lower line
+    named: list[tuple[float, str, str]] = []
     for milestone in seen:
         x, name = axis.x(milestone.t), text.one_line(milestone.name, 24)
         when = text.relative(milestone.t, axis.zero)
         title = f"{name}, {when}, line {milestone.line}: {text.one_line(milestone.text, 160)}"
         picture.line(x, y + 2, 0, _LANE - 8, "milestone", title=title)
+        named.append((x, name, title))
+    room = [-1e9, -1e9]  # right end of the last name, upper and lower line
+    for x, name, title in named:
         width = len(name) * CHAR + 8
-        for line in (0, 1):
-            if room[line] <= x and x + width <= picture.width:
-                picture.label(x + 4, y + 11 + 12 * line, name, "small", title=title)
-                room[line] = x + width
-                break
+        line = next((n for n in (0, 1) if room[n] <= x and x + width <= picture.width), None)
+        if line is not None:
+            picture.label(x + 4, y + 11 + 12 * line, name, "small", title=title)
+            room[line] = x + width

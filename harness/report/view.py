@@ -68,7 +68,7 @@ def boot_view(run: Path, boot: Boot, anchor: str, lines: int) -> BootView:
     view = BootView(anchor, boot, links=artefacts(run, boot))
     record = boot.record
     if record is None:
-        view.console = excerpt(boot.folder / "console.log", {}, min(lines, 200))
+        view.console = excerpt(boot.folder / "console.log", {}, lines)
         return view
     view.zero = power_on(record)
     log = record.console.file if record.console else "console.log"

@@ -48,7 +48,7 @@ def _row(picture: Picture, axis: Axis, path: str, asked: list[TftpTransfer], y: 
     classes = {transfer_class(transfer) for transfer in asked}
     cls = "idle" if classes <= {"missing", "probe"} and "missing" in classes else ""
     value, speed = _values(asked, classes)
-    taken = (len(value) + 13 if speed else len(value)) * CHAR + 12
+    taken = (len(value) + 13 if speed is not None else len(value)) * CHAR + 12
     chars = int((picture.width - taken) / CHAR) if narrow else int((_GUTTER - 12) / CHAR)
     name = text.shorten_middle(text.one_line(path), chars)
     x = axis.left if narrow else _GUTTER - 10
@@ -57,17 +57,17 @@ def _row(picture: Picture, axis: Axis, path: str, asked: list[TftpTransfer], y: 
         draw_transfer(picture, axis, transfer, middle - _BAR / 2, _BAR)
     right = picture.width - 1
     value_class = "failed" if "broken" in classes else "idle"
-    picture.label(right - 72 if speed else right, label_y, value, f"value {value_class}", anchor="end")
+    picture.label(right - 72 if speed is not None else right, label_y, value, f"value {value_class}", anchor="end")
     if speed:
         picture.label(right, label_y, speed, "value", anchor="end")
 
 
-def _values(asked: list[TftpTransfer], classes: set[str]) -> tuple[str, str]:
-    """(what came, at what rate): a rate only where the file is large enough for one to mean something."""
+def _values(asked: list[TftpTransfer], classes: set[str]) -> tuple[str, str | None]:
+    """(what came, at what rate): "" where the file is too small for a rate to mean something, None where none came."""
     got = [transfer for transfer in asked if transfer_class(transfer) == "got"]
     if "broken" in classes:
-        return text.one_line(next(t.result for t in asked if transfer_class(t) == "broken"), 20), ""
+        return text.one_line(next(t.result for t in asked if transfer_class(t) == "broken"), 20), None
     if got:
         times = f"{len(got)} times " if len(got) > 1 else ""
         return f"{times}{text.size(got[-1].bytes)}", text.rate(got[-1].throughput) if got[-1].bytes >= 100_000 else ""
-    return "not found" if "missing" in classes else "probe only", ""
+    return "not found" if "missing" in classes else "probe only", None

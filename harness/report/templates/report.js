@@ -21,7 +21,7 @@ const reveal = () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target) return;
   for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
-  target.scrollIntoView({ block: "center" });
+  target.scrollIntoView({ block: target.classList.contains("sentence") ? "start" : "center" });
 };
 addEventListener("hashchange", reveal);
 reveal();
