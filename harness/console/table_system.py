@@ -9,6 +9,10 @@ syslog prefix and the firmware's prefixes are taken off before these patterns se
 from harness.console.rule import Fields, Rule, rule
 
 _IP = r"[\d.]{7,15}"
+_PROMPT = (
+    r"(?:[\w.-]{1,64}@[\w.-]{1,64}:[^\s#$]{1,200} ?|\[[\w.-]{1,64}@[\w.-]{1,64} [^\]]{1,100}\] ?"
+    r"|[~/][\w./-]{0,100} |(?:ba)?sh-\d[\d.]{1,5})"
+)
 _MAC = r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}"
 
 
@@ -242,6 +246,12 @@ USERSPACE: tuple[Rule, ...] = (
         "start job is running",
         r"\[[ *]{1,8}\] .{0,20}[Aa] start job is running for (?P<unit>.{1,120}?) \(",
     ),
+    rule(
+        "systemd.waiting",
+        "/start running",
+        r"\[[ *]{1,8}\] .{0,20}Job (?P<unit>\S{1,120}?)/start running \(",
+        "systemd",
+    ),
     rule("systemd.emergency", "You are in ", r"You are in (?P<text>emergency mode|rescue mode)", "systemd"),
     rule(
         "systemd.emergency",
@@ -258,8 +268,8 @@ USERSPACE: tuple[Rule, ...] = (
     rule("init.activate", "Please press Enter", r"Please press Enter to activate this console", "busybox init"),
     rule(
         "login.banner",
-        " tty",
-        r"(?P<os>[A-Z][\w./() -]{2,60}?) (?P<hostname>[\w.-]{1,64}) (?P<tty>tty[A-Z]{1,4}\d{1,3})$",
+        "tty",
+        r"(?P<os>[A-Z][\w./() -]{2,60}?) (?P<hostname>[\w.-]{1,64}) (?:/dev/)?(?P<tty>tty[A-Z]{1,4}\d{1,3})$",
         "agetty's \\S{PRETTY_NAME}, \\n, \\l",
     ),
     rule("login.banner", "Welcome to Buildroot", r"Welcome to (?P<os>Buildroot)$", "Buildroot", hostname="", tty=""),
@@ -272,13 +282,8 @@ USERSPACE: tuple[Rule, ...] = (
     rule("login.password", "assword:", r"[Pp]assword: ?$", "login"),
     rule("login.failed", "ogin incorrect", r"Login incorrect", "login, busybox"),
     rule("login.last", "Last login: ", r"Last login: (?P<text>.{1,80})", "pam_lastlog"),
-    rule(
-        "shell.prompt",
-        " ",
-        r"(?:[\w.-]{1,64}@[\w.-]{1,64}:[^\s#$]{1,200} ?|\[[\w.-]{1,64}@[\w.-]{1,64} [^\]]{1,100}\] ?"
-        r"|[~/][\w./-]{0,100} |(?:ba)?sh-\d[\d.]{1,5})[#$] ",
-        "bash, dash, busybox ash",
-    ),
+    rule("shell.prompt", "# ", _PROMPT + "# ", "bash, dash, busybox ash as root"),
+    rule("shell.prompt", "$ ", _PROMPT + r"\$ ", "bash, dash, busybox ash"),
     rule(
         "probe.value",
         "PIBOOT-PROBE ",

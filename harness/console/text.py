@@ -21,6 +21,7 @@ _ESCAPE = re.compile(
     rb"|[0-~]"
     rb"|$)"
     rb"|\x1b"
+    rb"|(?<=\xe2\x80\xa6)(?:\[[0-9;]{0,8}|[0-9;]{1,8})m"  # the rest of one that systemd cut in two with an ellipsis
 )
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")

@@ -49,6 +49,16 @@ def test_escapes_controls_and_foreign_octets() -> None:
     assert _texts(b"caf\xc3\xa9 \xff\xfe \xe2\x80\xae\ttab\n") == [(1, "café \\xff\\xfe  tab")]
 
 
+def test_an_escape_that_systemd_cut_with_an_ellipsis() -> None:
+    assert _texts(
+        b"[\x1b[0;32m  OK  \x1b[0m] Finished \x1b[0;1;39msystemd-udev-trig\xe2\x80\xa6[0m - Coldplug All.\r\r\n",
+        b"[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39me2scrub_all.timer\x1b[\xe2\x80\xa6etadata Check.\r\r\n",
+    ) == [
+        (1, "[  OK  ] Finished systemd-udev-trig… - Coldplug All."),
+        (2, "[  OK  ] Started e2scrub_all.timer…etadata Check."),
+    ]
+
+
 def test_texts_placed_by_cursor_moves_are_parted() -> None:
     assert _texts(b"\x1b[2J\x1b[01;01HUEFI firmware\x1b[02;01HPress ESC\n") == [(1, "UEFI firmware"), (1, "Press ESC")]
 

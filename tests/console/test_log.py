@@ -41,7 +41,7 @@ class Watch:
         return [event.name if isinstance(event, Milestone) else "gap" for event in self.told]
 
     def saw(self, name: str) -> bool:
-        return self.log.wait(lambda: name in self.names(), 20.0)
+        return self.log.wait(lambda: name in self.names(), 60.0)
 
 
 def _replayed(watch: Watch) -> bool:
