@@ -20,8 +20,6 @@ from typing import Any
 from harness.servers import kernel, protocol
 from harness.servers.network import Network
 
-Answer = tuple[Any, list[int]]
-
 
 class Keeper:
     """Carries out requests, one at a time; reports the ends of the processes that it started; reaps all others."""
@@ -128,8 +126,7 @@ class Keeper:
             else:
                 answer["result"] = self._calls[call](**args)
         except Exception as error:  # whatever it was, the owner must learn of it, and the rig must go on
-            text = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-            answer |= {"error": text or type(error).__name__, "errno": getattr(error, "errno", 0) or 0}
+            answer |= {"error": _words(error), "errno": getattr(error, "errno", getattr(error, "code", 0)) or 0}
         finally:
             protocol.close_all(fds)
         try:
@@ -172,6 +169,14 @@ class Keeper:
                         while wake_read.recv(4096):
                             pass
                     self.reap()
+
+
+def _words(error: Exception) -> str:
+    """An exception as the end of the sentence "the lab could not ...:"."""
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    # netlink's errors are (errno, text) without being OSErrors
+    return str(error.args[-1] if hasattr(error, "code") and error.args else error) or type(error).__name__
 
 
 def private_places() -> None:

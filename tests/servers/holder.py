@@ -5,6 +5,7 @@ holder.py FOLDER BOARDS [raise]    with `raise`, it fails as soon as the rig run
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,8 @@ class BootSet:
 
 
 def main() -> None:
+    # A job in the background of a shell starts with SIGINT ignored, and so do its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     boards = [VirtualBoard(f"b{n}", "pi4", f"0000000{n}", f"dc:a6:32:00:00:0{n}") for n in range(count)]
     with Rig(boards, folder / "run", boot_set=BootSet(folder)) as rig:

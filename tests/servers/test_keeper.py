@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The keeper and the processes that it runs."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from harness.errors import InfraError
 from harness.servers import Keeper, Process, requirements
+from harness.servers.channel import CallError
 from harness.servers.process import last_lines
 from tests.servers.conftest import open_descriptors
 
@@ -129,6 +131,10 @@ def test_what_cannot_be_done_is_said_and_the_keeper_goes_on(keeper: Keeper, tmp_
         keeper.add_bridge("nowhere", "br0")
     with pytest.raises(InfraError, match="could not add host: host one is there already"):
         keeper.add_host("one")
+    keeper.add_address("one", "lo", "10.0.0.1/8")
+    with pytest.raises(CallError, match="could not add address: File exists") as caught:
+        keeper.add_address("one", "lo", "10.0.0.1/8")
+    assert caught.value.number == errno.EEXIST
     with pytest.raises(InfraError, match=r"could not mount: .*No such device"):
         keeper.mount("/nonexistent", str(tmp_path / "x"), "nonsense")
     with pytest.raises(InfraError, match=r"could not spawn: .*No such file"):
