@@ -74,24 +74,26 @@ def switch(
     """
     deadline = timing.monotonic() + timing.limit
     last = "nothing was read back"
-    asked = False
+    asked = to_ask = False
     agreed = 0
     while True:
+        # A step that is lost on the way is taken again by itself: a lost answer says nothing against the steps before it.
         try:
-            if not asked:
-                # Looked at first: a port that is there already is left alone, some gear cuts power on a repeated "on".
-                if agreed == 0 and look() != want:
-                    ask()
-                asked = True
+            if to_ask:
+                ask()
+                asked, to_ask = True, False
             seen = look()
             last = f"it said {seen!r}"
             agreed = agreed + 1 if seen == want else 0
             if agreed == 2:
                 return
+            if not agreed and not asked:
+                to_ask = True  # only now: a port that is there already is left alone
+                continue
         except Refused as error:
             raise InfraError(f"{identity} refused to switch {want}: {error}", remedy=remedy) from error
         except Silent as error:
-            asked, agreed, last = False, 0, str(error)
+            last = str(error)
         if timing.monotonic() >= deadline:
             what = f"{identity} was told to switch {want} and did not within {timing.limit:g} s; last: {last}"
             raise InfraError(what, remedy=remedy)
