@@ -18,6 +18,8 @@ _USUAL = {
     "power.jsonl": "power",
     "expect.json": "expectation",
     "handover.json": "hand-over to the virtual machine",
+    "harness.jsonl": "harness journal",
+    "emulator.log": "emulator log",
 }
 
 

@@ -7,19 +7,19 @@ the seconds since the view began, without any escape sequence. Text from wire an
 makes a boot fail: when its stream breaks, it goes silent. `rich` is imported when a terminal is first drawn on.
 """
 
-import io
 import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self, TextIO, cast
+from typing import TYPE_CHECKING, Self, TextIO
 
 from harness.boot.record import BootRecord, Stage
 from harness.boot.stages import STAGES
 from harness.clock import now
 from harness.report import text, words
+from harness.report.terminal import Shield, is_terminal, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -50,7 +50,7 @@ class LiveView:
         import sys  # noqa: PLC0415 - sys.stdout as it is now, not as it was at import
 
         stream = stream if stream is not None else sys.stdout
-        self._stream = _Shield(stream)
+        self._stream = Shield(stream)
         self._terminal = is_terminal(stream) if terminal is None else terminal
         self._begun = now()
         self._boards: dict[str, _Board] = {}
@@ -162,7 +162,7 @@ class LiveView:
 
     def _drawn(self) -> "Console":
         if self._console is None:
-            self._console = make_console(cast("IO[str]", self._stream), terminal=True)
+            self._console = make_console(self._stream, terminal=True)
         return self._console
 
     def _redraw(self) -> None:
@@ -216,69 +216,12 @@ class LiveView:
         return table
 
 
-class _Shield(io.TextIOBase):
-    """The stream behind a view, without its troubles: what cannot be written is dropped, for good after an OSError.
-
-    (rich ends the whole process when its stream is a broken pipe; here only the view is to end.)
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
-        self._encoding = getattr(stream, "encoding", None) or "utf-8"
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._encoding
-
-    def fit(self, line: str) -> str:
-        """`line` in what the stream can encode."""
-        return line.encode(self._encoding, "replace").decode(self._encoding, "replace")
-
-    def write(self, line: str) -> int:
-        try:
-            if self._stream is not None:
-                self._stream.write(self.fit(line))
-        except (OSError, ValueError):  # ValueError: it was closed
-            self._stream = None
-        return len(line)
-
-    def flush(self) -> None:
-        try:
-            if self._stream is not None:
-                self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
-
-    def isatty(self) -> bool:
-        return self._stream is not None and is_terminal(self._stream)
-
-    def fileno(self) -> int:
-        if self._stream is None:
-            raise io.UnsupportedOperation("the stream is gone")
-        return self._stream.fileno()
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal that understands cursor movements."""
-    try:
-        return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-    except (OSError, ValueError):
-        return False
-
-
-def make_console(stream: IO[str], *, terminal: bool | None = None) -> "Console":
-    """A rich console that takes no markup and colours nothing by guesswork; NO_COLOR is honoured by rich itself."""
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console(file=stream, force_terminal=terminal, markup=False, highlight=False, emoji=False)
-
-
 def summary(record: BootRecord, folder: Path | None, stream: TextIO, *, report: Path | None = None) -> None:
     """Print what became of a boot: verdict, one sentence, findings with remedies, stages, where the files lie."""
     from rich.text import Text  # noqa: PLC0415
 
-    shield = _Shield(stream)
-    console = make_console(cast("IO[str]", shield), terminal=is_terminal(stream))
+    shield = Shield(stream)
+    console = make_console(shield, terminal=is_terminal(stream))
 
     def say(line: str = "", style: str = "") -> None:
         console.print(Text(shield.fit(text.clean(line)), style), soft_wrap=True)
