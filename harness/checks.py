@@ -97,7 +97,7 @@ def format_table(checks: Sequence[Check], width: int = 100) -> str:
     if packages:
         lines.append(f"install: sudo apt-get install --no-install-recommends {' '.join(packages)}")
         lines.append("     or: script/setup, which also keeps their services from starting on this machine")
-    lines.append(f"{len(bad)} of {len(checks)} missing" if bad else f"all {len(checks)} in order")
+    lines.append(f"{len(bad)} of {len(checks)} missing" if bad else "nothing is missing")
     return "\n".join(lines)
 
 

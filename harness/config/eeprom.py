@@ -4,18 +4,22 @@
 Ranges: raspberrypi/documentation, eeprom-bootloader.adoc; constants of released images.
 """
 
+from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from harness.config.values import Ipv4, Section
+from harness.config.mistakes import show
+from harness.config.values import Ipv4, Section, mistake
 
+_Flag = Annotated[int, Field(strict=True, ge=0, le=1)]
 _Milliseconds = Annotated[int, Field(strict=True, le=3_600_000)]
 _Retries = Annotated[int, Field(strict=True, ge=-1, le=1_000_000)]
 
 
 class Eeprom(Section):
-    """Bootloader settings that differ from the release's defaults, in the words of `bootconf.txt`."""
+    """Bootloader settings that differ from the defaults, in the words of `bootconf.txt`. An emulated board has the newest
+    release's defaults, but `BOOT_ORDER: 0xf2` (network only, again and again) and `BOOT_UART: 1`."""
 
     BOOT_ORDER: Annotated[int, Field(strict=True, ge=0, le=0xFFFF_FFFF)] | None = Field(default=None, examples=[0xF21])
     """Boot modes, one hex digit each, read from the right: 1 SD card, 2 network, 4 USB, f restart. `0xf21`: card, then
@@ -64,8 +68,44 @@ class Eeprom(Section):
     )
     """First four octets of the client's UUID in option 97."""
 
-    BOOT_UART: Annotated[int, Field(strict=True, ge=0, le=1)] | None = Field(default=None, examples=[1])
+    BOOT_UART: _Flag | None = Field(default=None, examples=[1])
     """1: the bootloader writes its log to the serial console."""
+
+    UART_BAUD: Annotated[int, Field(strict=True, ge=300, le=4_000_000)] | None = Field(default=None, examples=[115200])
+    """Baud rate of that log."""
+
+    REBOOT_ON_FATAL_ERROR: _Flag | None = Field(default=None, examples=[1])
+    """1: an error pattern of the LED is followed by a reset."""
+
+    @field_validator("BOOT_ORDER")
+    @classmethod
+    def _digits(cls, value: int | None) -> int | None:
+        unknown = sorted(set(f"{value or 0:x}") & set("89abcd"))
+        if unknown:
+            raise mistake(f"the digit {unknown[0]} of 0x{value:x} is no boot mode", "use 0 to 7, e and f, as in 0xf21")
+        return value
+
+    @field_validator("SUBNET")
+    @classmethod
+    def _mask(cls, value: str | None) -> str | None:
+        if value is not None and "01" in f"{int(IPv4Address(value)):032b}":
+            raise mistake(f"{show(value)} is not a netmask", "ones, then zeros: 255.255.255.0")
+        return value
+
+    @field_validator("TFTP_PREFIX_STR", "PXE_OPTION43")
+    @classmethod
+    def _ascii(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isprintable()):
+            raise mistake(f"{show(value)} is not plain ASCII text", "the bootloader knows nothing else")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> "Eeprom":
+        if self.TFTP_PREFIX == 1 and not self.TFTP_PREFIX_STR:
+            raise mistake("TFTP_PREFIX: 1 has no TFTP_PREFIX_STR", "add TFTP_PREFIX_STR: pi4/")
+        if self.CLIENT_IP is not None and self.TFTP_IP is None:
+            raise mistake("CLIENT_IP has no TFTP_IP", "add TFTP_IP: without it the bootloader uses DHCP after all")
+        return self
 
     def settings(self) -> dict[str, int | str]:
         """The keys that were given, with their values."""

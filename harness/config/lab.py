@@ -67,15 +67,15 @@ class Budgets(Section):
     dhcp: Seconds | None = None
     """First DISCOVER to the accepted lease."""
     firmware: Seconds | None = None
-    """First TFTP request to the last file."""
+    """Accepted lease to the kernel's first line: all transfers."""
     kernel: Seconds | None = None
-    """Hand-over to the initramfs."""
+    """The kernel's first line to the start of its initramfs."""
     initramfs: Seconds | None = None
-    """Initramfs up to the mount of the root file system."""
+    """Start of the initramfs to the mount of the root file system."""
     root: Seconds | None = None
-    """Mount of the root file system to its init."""
+    """Mount of the root file system to the start of its init."""
     userspace: Seconds | None = None
-    """Init to the login prompt."""
+    """Start of init to the login prompt."""
     login: Seconds | None = None
     """Login prompt to a shell that answers."""
 
@@ -160,7 +160,7 @@ class LabConfig(Section):
     boards: dict[Name, BoardConfig] = Field(min_length=1, examples=[{"pi4-a": {"model": "pi4"}}])
     """Boards, by name."""
     policy: Policy = Field(default_factory=Policy, examples=[{"after_run": "off"}])
-    """What a run leaves behind."""
+    """How boards are left after a run."""
 
     _path: str = PrivateAttr("")
 
