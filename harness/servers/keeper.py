@@ -21,7 +21,7 @@ from harness.servers import kernel, protocol
 from harness.servers.network import Network
 
 
-class Keeper:
+class Init:
     """Carries out requests, one at a time; reports the ends of the processes that it started; reaps all others."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -204,11 +204,11 @@ def main() -> None:
     control = socket.socket(fileno=arguments.fd)
     private_places()
     os.umask(0o022)
-    keeper = Keeper(control)
+    init = Init(control)
     # An owner that went away while we wrote to it is the ordinary end, too.
     with suppress(BrokenPipeError, ConnectionResetError):
         protocol.send(control, {"event": "ready"})
-        keeper.run(arguments.owner)
+        init.run(arguments.owner)
 
 
 if __name__ == "__main__":
