@@ -123,7 +123,8 @@ def _initramfs(s: _Stage) -> Steps[Loaded | None]:
     """initramfs= or ramfsfile=, several files one after the other; or the kernel's companion by auto_initramfs=1."""
     m = s.m
     names = s.config.initramfs_names
-    if not names and s.config.flag("auto_initramfs"):
+    derived = not names
+    if derived and s.config.flag("auto_initramfs"):
         yield from _find_kernel(s, twice=True)
         match = re.fullmatch(r"kernel(.*)\.img", s.kernel_name)
         if match:
@@ -133,7 +134,11 @@ def _initramfs(s: _Stage) -> Steps[Loaded | None]:
         path = s.system + name
         data = yield from s.files.load(path, probes=3, note=f"Loading '{path}' to 0x0 size {{size}}")
         if data is None:
-            yield m.uart.firmware(f"Failed to load '{path}' - initramfs disabled")
+            yield m.uart.firmware(
+                f"No matching initramfs found (expected {path}) - auto_initramfs disabled"
+                if derived
+                else f"Failed to load '{path}' - initramfs disabled"
+            )
             m.notes.append(f"initramfs {path} was not on the server: the kernel starts without it")
             return None
         parts.append(data)

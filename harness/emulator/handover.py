@@ -102,7 +102,7 @@ def arguments(files: Files, cmdline: str, *, machine: str, memory: int, mac: byt
 def record(
     payload: Payload, adapted: Adapted, *, qemu: str, machine: str, memory: int, argv: Sequence[str]
 ) -> dict[str, Any]:
-    """What handover.json holds."""
+    """What handover.json holds. again: times at which a guest's reboot led to a further hand-over."""
     dtb = _file(payload.dtb)
     dtb |= {"used": False, "compatible": list(payload.compatible), "ok": payload.dtb_ok}
     changes = [
@@ -124,6 +124,7 @@ def record(
         "changes": changes,
         "argv": list(argv),
         "t": clock.now(),
+        "again": [],
     }
 
 

@@ -3,13 +3,14 @@
 
 import random
 import traceback
-from os import read
+from collections.abc import Callable
+from contextlib import suppress
+from os import read, write
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
 from harness import clock
-from harness.emulator import handover, qemu
-from harness.emulator.bootloader import program
+from harness.emulator import bootloader, handover, qemu
 from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
 from harness.emulator.loop import Loop, Timer
 from harness.emulator.machine import Machine
@@ -19,21 +20,26 @@ from harness.emulator.settings import Settings
 from harness.emulator.tap import FRAME, Tap
 from harness.errors import HarnessError
 
-#: While one board alone transfers, an empty network card is looked at again for this many seconds before the thread
-#: goes to sleep: waking it up costs more than the answer of a server on this machine takes.
-_SPIN = 60e-6
-#: So many vain waits in a row, and the next one sleeps at once: the server is slow, or far away.
-_PATIENCE = 8
-#: A transfer gives the other boards their turn after so many seconds.
-_SLICE = 0.002
+#: A transfer gives the other boards and the timers their turn after so many frames.
+_BLOCKS = 16
 _LINK_POLL = 0.02
 
 
 class VirtualPi:
-    """phase: "stopped" (no power), "bootloader", "qemu" or "halted"; error: why the emulation itself has failed."""
+    """phase: "stopped" (no power), "bootloader", "qemu" or "halted"; error: why the emulation itself has failed.
 
-    def __init__(self, loop: Loop, settings: Settings, qemu_version: str) -> None:
+    program: what the board runs from power-on; the bootloader of its model.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        settings: Settings,
+        qemu_version: str,
+        program: Callable[[Machine], Steps[None]] = bootloader.program,
+    ) -> None:
         self.settings = settings
+        self._make_program = program
         self.phase = "stopped"
         self.error = ""
         self.serial = SerialLine(loop, self._typed)
@@ -47,7 +53,7 @@ class VirtualPi:
         self._qemu: qemu.Qemu | None = None
         self._heard = False
         self._folder: Path | None = None
-        self._luck = _PATIENCE
+        self._record: dict[str, Any] | None = None
 
     @property
     def powered(self) -> bool:
@@ -58,7 +64,7 @@ class VirtualPi:
         if self.powered:
             return
         qemu.find()
-        self.phase, self.error, self._folder = "bootloader", "", folder
+        self.phase, self.error, self._folder, self._record = "bootloader", "", folder, None
         settings = self.settings
         machine = Machine(
             model=settings.model,
@@ -70,7 +76,7 @@ class VirtualPi:
             speed=settings.speed,
         )
         self.log(f"power on, boot folder {folder}")
-        self._program = program(machine)
+        self._program = self._make_program(machine)
         # Not from within the request: its answer is the time of power-on.
         self._timer = self._loop.at(self._loop.clock(), lambda: self._advance(None))
 
@@ -135,7 +141,6 @@ class VirtualPi:
             self._listen()
             self._timer = self._loop.at(effect.deadline, lambda: self._answer(None))
         elif isinstance(effect, Stream):
-            self._loop.streams.add(self)
             self._listen()
             self._timer = self._loop.at(effect.receiver.deadline, self._stream_timer)
         elif isinstance(effect, Sleep):
@@ -154,7 +159,6 @@ class VirtualPi:
         self._advance(answer)
 
     def _cancel(self) -> None:
-        self._loop.streams.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -206,27 +210,20 @@ class VirtualPi:
             self._ignore()
 
     def _stream(self, effect: Stream) -> None:
-        """The hot loop: frames to the receiver, its answers back, without a detour through the program."""
+        """The hot loop: frames to the receiver, its answers back, without a detour through the program.
+
+        The server answers one block at a time, so there is nothing to read until it has had the processor: sleeping
+        at once is faster than looking again and again, and leaves this processor to a server on the same machine.
+        """
         receiver, fd = effect.receiver, self._tap.fd
-        on_frame = receiver.on_frame
-        until = perf_counter() + _SLICE
-        alone = len(self._loop.streams) == 1
-        while not receiver.done:
-            frame = _read_now(fd)
-            if frame is None:
-                if not alone or self._luck <= 0:
-                    self._luck = min(self._luck + 1, _PATIENCE) if alone else self._luck
-                    return
-                frame = _read_soon(fd)
-                if frame is None:
-                    self._luck -= 1
-                    return
-                self._luck = _PATIENCE
-            reply = on_frame(frame)
-            if reply is not None:
-                self._tap.write(reply)
-            if perf_counter() > until:
-                break
+        on_frame, only = receiver.on_frame, self._loop.only
+        with suppress(OSError):  # no frame after all, or a frame lost on a wire whose other end is gone
+            for _ in range(_BLOCKS):
+                reply = on_frame(read(fd, FRAME))
+                if reply is not None:
+                    write(fd, reply)
+                if receiver.done or not only(fd):
+                    break
         if receiver.done:
             self._answer(None)
 
@@ -273,8 +270,14 @@ class VirtualPi:
         )
         for change in record["changes"]:
             self.log(change)
-        if self._folder is not None:
-            handover.write_json(self._folder / "handover.json", record)
+        if self._folder is None:
+            return
+        if self._record is None:
+            self._record = record
+        else:
+            # The guest has restarted the board within one boot: the first hand-over stays the record's.
+            self._record["again"].append(record["t"])
+        handover.write_json(self._folder / "handover.json", self._record)
 
     def _printed(self, data: bytes) -> None:
         if self._heard:
@@ -291,20 +294,3 @@ class VirtualPi:
         self._answer(how)
         if how == "error":
             self.error = details
-
-
-def _read_now(fd: int) -> bytes | None:
-    try:
-        return read(fd, FRAME)
-    except OSError:
-        return None
-
-
-def _read_soon(fd: int) -> bytes | None:
-    until = perf_counter() + _SPIN
-    while perf_counter() < until:
-        try:
-            return read(fd, FRAME)
-        except OSError:
-            continue
-    return None

@@ -42,7 +42,8 @@ def version() -> str:
 class Qemu:
     """on_output: bytes from the guest's serial line; on_end: once, when it has ended by itself, with (how, details).
 
-    how: "reset" or "shutdown" by the guest, "refused" when QEMU cannot load the kernel or initramfs, else "error". Raises InfraError or OSError when it cannot be started.
+    how: "reset" or "shutdown" by the guest, "refused" when QEMU cannot load the kernel or initramfs, else "error".
+    Raises InfraError or OSError when it cannot be started.
     """
 
     def __init__(

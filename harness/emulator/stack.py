@@ -19,19 +19,24 @@ from harness.emulator.packets import (
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """How a stage fills in IP and UDP headers. ident: first IP identification; step: how far it rises per packet."""
+    """How a stage fills in IP and UDP headers, and what it checks.
+
+    ident: first IP identification; step: how far it rises per packet; verifies: a wrong UDP checksum is noticed.
+    """
 
     ttl: int
     ident: int
     step: int
     udp_checksum: bool
     answers_arp: bool = True
+    verifies: bool = True
 
 
 #: EEPROM bootloader (Pi 400 capture, EE#58 capture): the first packet after reset has id 0x506a, each further one +2.
 EEPROM = Transport(ttl=64, ident=0x506A, step=2, udp_checksum=True)
-#: start4.elf. TTL and id are certain; that it leaves the UDP checksum out, as bootcode.bin and start.elf do, is inferred.
-START4 = Transport(ttl=128, ident=0, step=0, udp_checksum=False)
+#: start4.elf. TTL and id are certain; that it leaves the UDP checksum out, as bootcode.bin and start.elf do, and so does
+#: not look at it either, is inferred.
+START4 = Transport(ttl=128, ident=0, step=0, udp_checksum=False, verifies=False)
 
 
 @dataclass(slots=True)
@@ -98,7 +103,7 @@ class Stack:
         arp = read_arp(frame)
         if arp is not None:
             return None, self._arp_answer(arp)
-        datagram = read_udp(frame)
+        datagram = read_udp(frame, verify=self.transport.verifies)
         if datagram is None:
             return None, None
         counters.ipv4 += 1

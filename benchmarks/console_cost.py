@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a console costs: CPU share of the reader, and how far a line's time is from when its last octet was written.
+
+    python benchmarks/console_cost.py [--seconds 10] [--consoles 1] [--idle]
+
+A process of its own writes kernel-like lines to a pty at 115200 baud (11.5 kB/s without a pause: more than any boot prints), in
+chunks of 16 octets as a UART's FIFO gives them. Limits: 1 % of a core per console, 20 ms.
+"""
+
+import argparse
+import multiprocessing
+import os
+import pty
+import statistics
+import sys
+import tempfile
+import time
+import tty
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from harness.console.lines import Line
+from harness.console.log import ConsoleLog
+
+BYTES_PER_SECOND = 11_520
+FIFO = 16
+
+
+def write(masters: list[int], seconds: float) -> None:
+    """Lines at the rate of the baud rate on all of `masters`; each says when it was written."""
+    start = time.monotonic()
+    sent = 0
+    while (now := time.monotonic()) - start < seconds:
+        line = f"[{now:12.6f}] usb 1-1.{sent % 9}: new high-speed device, written {time.time():.6f}\r\n".encode()
+        for at in range(0, len(line), FIFO):
+            due = start + sent / BYTES_PER_SECOND
+            if (left := due - time.monotonic()) > 0:
+                time.sleep(left)
+            chunk = line[at : at + FIFO]
+            if at == 0:
+                stamp = f"{time.time():.6f}".encode()
+                line = line[: line.rindex(b" ") + 1] + stamp + b"\r\n"
+            for master in masters:
+                os.write(master, chunk)
+            sent += len(chunk)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=10.0)
+    options.add_argument("--consoles", type=int, default=1)
+    options.add_argument("--idle", action="store_true", help="nothing is written: what does waiting cost")
+    chosen = options.parse_args()
+
+    errors: list[float] = []
+
+    def on_line(line: Line) -> None:
+        if "written " in line.text:
+            errors.append(line.t - float(line.text.rsplit(" ", 1)[1]))
+
+    pairs = [pty.openpty() for _ in range(chosen.consoles)]
+    for master, _ in pairs:
+        tty.setraw(master)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = []
+        for number, (_, slave) in enumerate(pairs):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            logs.append(ConsoleLog(os.ttyname(slave), place, on_line=on_line).start())
+        masters = [] if chosen.idle else [master for master, _ in pairs]
+        writer = multiprocessing.get_context("fork").Process(target=write, args=(masters, chosen.seconds))
+        wall, cpu = time.monotonic(), time.process_time()
+        writer.start()
+        writer.join()
+        share = (time.process_time() - cpu) / (time.monotonic() - wall)
+        for log in logs:
+            log.close()
+        octets = sum(log.info().bytes for log in logs)
+    rate = octets / chosen.seconds / chosen.consoles
+    print(
+        f"{chosen.consoles} console(s), {rate:.0f} octets/s each: {100 * share / chosen.consoles:.2f} % of a core per console"
+    )
+    if errors:
+        errors.sort()
+        mid, late = statistics.median(errors), errors[int(0.99 * len(errors))]
+        print(
+            f"error of a line's time: median {1e3 * mid:.2f} ms, p99 {1e3 * late:.2f} ms, most {1e3 * errors[-1]:.2f} ms ({len(errors)} lines)"
+        )
+
+
+if __name__ == "__main__":
+    main()
