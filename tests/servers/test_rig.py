@@ -142,6 +142,17 @@ def test_a_single_board_can_be_reset(tmp_path: Path, scratch_base: Path, boot_se
             assert (client.lookup("etc"), client.lookup("written")) == (0, 2)
 
 
+def test_a_root_can_be_reset_while_its_server_is_stopped(start_rig: StartRig, boot_set: TinyBootSet) -> None:
+    rig = start_rig(boot_set=boot_set)
+    with NfsClient(rig, mounted(rig, "first")) as client:
+        assert client.create("written") == 0
+    rig.services["ganesha"].stop()
+    rig.reset_root("first")
+    rig.services["ganesha"].start()
+    with NfsClient(rig, mounted(rig, "first")) as client:
+        assert (client.lookup("etc"), client.lookup("written")) == (0, 2)
+
+
 def test_version_4_is_served_too(start_rig: StartRig, boot_set: TinyBootSet) -> None:
     rig = start_rig(boot_set=boot_set)
     give_client_address(rig)
