@@ -92,17 +92,14 @@ class FrameDecoder:
         while kind in _VLAN and len(data) >= at + 4:
             kind, at = int.from_bytes(data[at + 2 : at + 4]), at + 4
         source = data[6:12]
-        if source not in self._seen and len(self._seen) < _MAX_MACS:
-            self._first(number, t, source, kind)
+        if source not in self._seen and self._watched(source) and len(self._seen) < _MAX_MACS:
+            self._seen.add(source)
+            if not source[0] & 1 and any(source):
+                self._emit(FirstFrame(t, number, mac_text(source), kind))
         if kind == _IPV4:
             self._ipv4(number, t, data, at)
         elif kind == _ARP:
             self._arp(number, t, data, at)
-
-    def _first(self, number: int, t: float, source: bytes, kind: int) -> None:
-        self._seen.add(source)
-        if self._watched(source) and not source[0] & 1 and any(source):
-            self._emit(FirstFrame(t, number, mac_text(source), kind))
 
     def _arp(self, number: int, t: float, data: bytes, at: int) -> None:
         message = scapy_read.arp(data[at:])

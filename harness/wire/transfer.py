@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One TFTP read, followed from its request to its end (RFC 1350, options RFC 2347-2349, windows RFC 7440).
 
-A block counts when the client has acknowledged it: only then its octets go into size and SHA-256. This runs for every
+A block counts when the client has acknowledged it: only then its octets go into size and SHA-256. What comes after the
+end (the last block repeated because its ACK was lost behind the capture's point) is not followed. This runs for every
 DATA and ACK of a boot, so the lock-step case takes the shortest way.
 """
 
@@ -27,6 +28,9 @@ GIVE_UP = 5.0
 
 _MAX_AHEAD = 64
 """Blocks kept that came before their turn; a lock-step client never has one."""
+
+_MAX_WINDOW = 256
+"""Blocks of a window that are kept until they are acknowledged; larger ones are not seen in practice (RFC 7440: 64)."""
 
 _PROBE_TEXTS = frozenset({"early terminate", "tftp aborted"})  # the Pi's firmware; iPXE when it asks for the size
 _OPCODE = struct.Struct("!HH")
@@ -143,7 +147,7 @@ class Transfer:
             elif name == "tsize":
                 self.tsize = value
             else:
-                self._window = value
+                self._window = min(value, _MAX_WINDOW)
 
     # The client's side
 

@@ -431,3 +431,18 @@ def test_udp_length_that_lies_is_named() -> None:
 def test_acknowledgement_far_ahead_is_cheap_and_leaves_no_digest() -> None:
     wire = Wire().send(request(), agree(10**9), got(0), got(30000)).finish()
     assert wire.transfer.sha256 is None
+
+
+def test_flood_of_addresses_does_not_hide_the_board() -> None:
+    wire = Wire()
+    for number in range(5000):
+        wire.send(ethernet(f"02:00:00:01:{number >> 8:02x}:{number & 255:02x}", "ff:ff:ff:ff:ff:ff", 0x88CC, b""))
+    wire.send(request())
+    assert [one.packet for one in wire.of(FirstFrame)] == [5001]
+
+
+def test_absurd_window_keeps_little() -> None:
+    answer = from_server(TID, PORT, oack(("windowsize", "65535")))
+    wire = Wire().send(request(), answer, got(0), *(block(number, b"x" * 512) for number in range(1, 2000)))
+    (transfer,) = wire.decoder._tftp._open.values()
+    assert len(transfer._pending) <= 257
