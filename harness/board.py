@@ -56,7 +56,7 @@ class Board:
         Never raises for what the board, its server or the gear did: the verdict says it, and `error` holds what ended the watch.
         KeyboardInterrupt passes through, with the record written. All files lie in the boot's folder.
         """
-        self._release()
+        self.release()
         folder = self._folder = self.run.boot_folder(self.name)
         expectation = self.expectation.model_copy(update={"until": until})
         write_json(folder / "expect.json", expectation.model_dump_json(indent=2))
@@ -77,11 +77,12 @@ class Board:
 
     def off(self) -> None:
         """Switch the board off and stop reading its console. InfraError when the power port does not obey."""
-        self._release()
+        self.release()
         if self._folder is not None:
             self._power(self._folder, lambda _edge: None).off()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Stop reading its console; its power stays as it is."""
         self._shell = None
         if self._console is not None:
             self._console.close()
@@ -138,6 +139,6 @@ class Board:
 
 def _reason(error: BaseException, watch: Watch) -> tuple[str, str, str]:
     reason, detail, remedy = stopped_by(error)
-    if isinstance(error, BootFailure) and watch.tracker.fatal is not None:
+    if isinstance(error, BootFailure) and watch.tracker.lost:
         reason = "fatal"
     return reason, detail, remedy

@@ -11,7 +11,8 @@ from harness import journal
 from harness.boot.events import Ended
 from harness.boot.expect import Expectation
 from harness.boot.judge import judge
-from harness.boot.record import STAGES, BootRecord
+from harness.boot.record import BootRecord
+from harness.boot.stages import STAGES
 from harness.clock import now
 from harness.config import EmulatedServer, LabConfig, load
 from harness.errors import BootFailure, ConfigError, HarnessError, InfraError

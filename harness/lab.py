@@ -85,15 +85,18 @@ class Lab(AbstractContextManager["Lab"]):
         self.close()
 
     def close(self) -> None:
-        """Boards off (unless the lab's policy keeps them), then the emulated servers; safe to repeat."""
-        try:
-            if self.config.policy.after_run == "off":
-                for board in self._boards.values():
-                    board.off()
-        finally:
+        """Boards off (unless the lab's policy keeps them), then the emulated servers; safe to repeat.
+
+        Every board is tried: one power port that does not obey must not leave the others on. Then its InfraError is raised.
+        """
+        with ExitStack() as stack:
+            stack.callback(self._rigs.clear)
+            stack.push(self._stack.pop_all())
+            for board in self._boards.values():
+                # An emulated board is off when its rig is gone, even if its emulator no longer answers.
+                off = not board.expectation.emulated and self.config.policy.after_run == "off"
+                stack.callback(board.off if off else board.release)
             self._boards.clear()
-            self._stack.close()
-            self._rigs.clear()
 
     @property
     def boards(self) -> list[str]:

@@ -4,7 +4,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.boot.record import STAGES, BootRecord, DhcpExchange, Finding, Stage, TftpTransfer
+from harness.boot.record import BootRecord, DhcpExchange, Finding, Stage, TftpTransfer
+from harness.boot.stages import STAGES
 from harness.errors import HarnessError
 
 

@@ -79,9 +79,9 @@ class Watch:
         """
         tracker = self.tracker
         while not tracker.marks[stage].done:
-            if tracker.fatal is not None:
+            if tracker.lost:
                 failed = tracker.failed_at or stage
-                raise BootFailure(f"stage {failed} ended with: {tracker.fatal.text[:160]}", stage=failed)
+                raise BootFailure(f"stage {failed} ended with: {tracker.lost[:160]}", stage=failed)
             deadline = tracker.deadline()
             left = _TICK if deadline is None else deadline - now()
             if left <= 0:

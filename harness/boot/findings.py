@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from harness.boot.facts import Facts, line
 from harness.boot.findings_net import NET_RULES
 from harness.boot.findings_os import OS_RULES
-from harness.boot.record import STAGES, Evidence, Finding
+from harness.boot.record import Evidence, Finding
+from harness.boot.stages import STAGES
 
 Rule = Callable[[Facts], Iterator[Finding]]
 

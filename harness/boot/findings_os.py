@@ -23,21 +23,21 @@ _MOUNT_STATUS = {
 
 
 def kernel_silent(facts: Facts) -> Iterator[Finding]:
-    """Files were delivered, and then the kernel never spoke."""
-    kernel_dead = facts.failed in {"firmware", "kernel"} and facts.first("kernel.start") is None
-    if kernel_dead and facts.tftp and facts.first("firmware.start_os", "firmware.bl31", "firmware.handover"):
-        last = next((t for t in reversed(facts.tftp) if t.complete), None)
-        yield Finding(
-            id="kernel-silent",
-            title="the kernel was started, but said nothing on the console",
-            stage="kernel",
-            who="server",
-            remedy="check that the kernel fits the board (64-bit Image, not truncated), and console= in cmdline.txt "
-            "and enable_uart=1 in config.txt",
-            evidence=(Evidence(source="packet", ref=last.last_packet, t=last.end, text=f"{last.path} delivered"),)
-            if last
-            else (),
-        )
+    """The kernel was delivered, and then never spoke."""
+    if facts.failed != "kernel" or facts.first("kernel.start") is not None:
+        return
+    last = next((t for t in reversed(facts.tftp) if t.complete), None)
+    yield Finding(
+        id="kernel-silent",
+        title="the kernel was started, but said nothing on the console",
+        stage="kernel",
+        who="server",
+        remedy="check that the kernel fits the board (64-bit Image, not damaged), and console= in cmdline.txt "
+        "and enable_uart=1 in config.txt",
+        evidence=(Evidence(source="packet", ref=last.last_packet, t=last.end, text=f"{last.path} delivered"),)
+        if last
+        else (),
+    )
 
 
 def initramfs_broken(facts: Facts) -> Iterator[Finding]:
@@ -130,12 +130,12 @@ def nfs_root(facts: Facts) -> Iterator[Finding]:
 
 def dropped_to_shell(facts: Facts) -> Iterator[Finding]:
     """A prompt where a person would have to type."""
+    milestone = facts.fatal
     for name, stage, title in (
         ("initramfs.shell", "root", "the initramfs gave up and dropped to a shell"),
         ("systemd.emergency", "userspace", "systemd dropped to an emergency shell"),
         ("uboot.prompt", "kernel", "U-Boot stopped at its prompt"),
     ):
-        milestone = facts.fatal
         if milestone is not None and milestone.name == name:
             yield Finding(
                 id=name.replace(".", "-"),

@@ -20,8 +20,8 @@ from harness.boot.events import (
 from harness.boot.expect import Expectation
 from harness.boot.facts import Facts
 from harness.boot.findings import find
+from harness.boot.marks import Mark
 from harness.boot.record import (
-    STAGES,
     BootRecord,
     CaptureInfo,
     ConsoleInfo,
@@ -32,7 +32,8 @@ from harness.boot.record import (
     Stage,
     StageVerdict,
 )
-from harness.boot.tracker import Mark, StageTracker
+from harness.boot.stages import STAGES
+from harness.boot.tracker import StageTracker
 
 #: Which event comes first when two have the same stamp: cause before effect.
 _ORDER = {"PowerEdge": 0, "Ended": 9}
@@ -65,6 +66,7 @@ def judge(
     tracker = StageTracker(expectation)
     for event in ordered:
         tracker.feed(event)
+    tracker.close()
     ended = next((event for event in ordered if isinstance(event, Ended)), None)
     stages = _stages(tracker, ended)
     started = _started(ordered)
@@ -131,7 +133,7 @@ def _stages(tracker: StageTracker, ended: Ended | None) -> tuple[Stage, ...]:
 
 def _culprit(tracker: StageTracker, ended: Ended | None) -> str | None:
     """The stage that failed: where the fatal line fell, or the first that was awaited and did not come."""
-    if tracker.fatal is not None:
+    if tracker.lost:
         return tracker.failed_at
     if ended is None or ended.reason in {"infra", "config", "stopped"}:
         return None

@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.boot.stages import STAGES  # part of the record's language
-
 SCHEMA = 1
 
 StageVerdict = Literal["passed", "late", "failed", "not reached", "unseen", "not asked"]

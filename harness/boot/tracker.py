@@ -7,7 +7,6 @@ begin where the one before ended, so that no second of a boot is left out of the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from harness.boot.events import (
     DhcpMessage,
@@ -21,61 +20,9 @@ from harness.boot.events import (
     TransferStarted,
 )
 from harness.boot.expect import Expectation
-from harness.boot.record import STAGES, Evidence
-
-#: Console lines after which a boot cannot go on by itself, and the earliest stage that they can belong to.
-FATAL: dict[str, str] = {
-    "kernel.panic": "kernel",
-    "kernel.root_error": "kernel",
-    "initramfs.shell": "initramfs",
-    "systemd.emergency": "userspace",
-    "uboot.prompt": "kernel",
-}
-
-#: A bootloader that has started its boot order anew so often, without a kernel, goes round in circles: more waiting tells nothing.
-ROUNDS = 5
-
-#: Console lines that end a stage when they are first seen, in the order of a boot.
-_CONSOLE_ENDS: dict[str, str] = {
-    "net.link": "link",
-    "net.link_ready": "link",
-    "kernel.start": "firmware",
-    "kernel.init": "kernel",
-    "initramfs.start": "kernel",
-    "initramfs.mount_root": "initramfs",
-    "initramfs.mount_done": "root",
-    "kernel.nfsroot_mounted": "root",
-    "systemd.start": "root",
-    "systemd.welcome": "root",
-    "login.prompt": "userspace",
-    "shell.prompt": "login",
-    "probe.value": "login",
-}
-
-
-@dataclass
-class Mark:
-    """What is known of one stage so far; `inferred` when only a later stage's evidence says that it passed."""
-
-    name: str
-    start: float | None = None
-    end: float | None = None
-    evidence: list[Evidence] = field(default_factory=list)
-    inferred: bool = False
-    note: str = ""
-
-    @property
-    def done(self) -> bool:
-        return self.end is not None
-
-
-@dataclass(frozen=True)
-class Change:
-    """A stage began or ended, for whoever watches."""
-
-    stage: str
-    what: str
-    t: float
+from harness.boot.marks import CONSOLE_ENDS, FATAL, KERNEL, REFUSALS, ROUNDS, Change, Mark
+from harness.boot.record import Evidence
+from harness.boot.stages import STAGES
 
 
 class StageTracker:
@@ -86,19 +33,31 @@ class StageTracker:
         self.marks = {name: Mark(name) for name in STAGES}
         self.fatal: Milestone | None = None
         self.failed_at: str | None = None
+        self.hopeless = ""
         self._last_transfer: tuple[float, Evidence] | None = None
         self._xids: set[int] = set()
+        self._kernel: tuple[float, Evidence] | None = None
         self._rounds = 0
+        self._refusals = 0
         self._wanted = STAGES[: STAGES.index(expectation.until) + 1]
 
     @property
     def current(self) -> str | None:
         """The stage that is awaited now; None when all that were asked for are done."""
-        return next((name for name in self._wanted if not self.marks[name].done), None)
+        first = next((name for name in self._wanted if not self.marks[name].done), None)
+        if first == "firmware" and self._kernel is not None and "kernel" in self._wanted:
+            return "kernel"  # it has all that it can ask for, unless it asks again
+        return first
 
     @property
-    def finished(self) -> bool:
-        return self.current is None or self.fatal is not None
+    def lost(self) -> str:
+        """Why this boot cannot go on by itself; "" while it may."""
+        return self.fatal.text if self.fatal is not None else self.hopeless
+
+    def close(self) -> None:
+        """No more events: a firmware whose last file was its kernel had done its part."""
+        if not self.marks["firmware"].done and self._kernel is not None and self.failed_at is None:
+            self._end("firmware", *self._kernel)
 
     def deadline(self, stage: str | None = None) -> float | None:
         """Epoch seconds by which the awaited stage must be done: its wait began when the one before ended."""
@@ -112,6 +71,8 @@ class StageTracker:
     def waiting_since(self, stage: str) -> float | None:
         index = STAGES.index(stage)
         ends = [end for name in STAGES[:index] if (end := self.marks[name].end) is not None]
+        if stage == "kernel" and self._kernel is not None:
+            ends.append(self._kernel[0])
         return max(ends) if ends else self.marks[stage].start
 
     def feed(self, event: Event) -> Sequence[Change]:
@@ -190,6 +151,7 @@ class StageTracker:
         evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=f"RRQ {event.path}")
         if mark.done:
             return
+        self._kernel = None
         if mark.start is None:
             mark.start = event.t
             mark.evidence.append(evidence)
@@ -211,6 +173,7 @@ class StageTracker:
             transfer = event.transfer
             text = f"{transfer.path} delivered, {transfer.bytes} bytes"
             self._last_transfer = (event.t, Evidence(source="packet", ref=transfer.last_packet, t=event.t, text=text))
+            self._kernel = self._last_transfer if KERNEL.search(transfer.path) else None
 
     def _root(self, event: RootConnect | NfsMount) -> None:
         mark = self.marks["root"]
@@ -222,26 +185,32 @@ class StageTracker:
             text = f"MOUNT {event.server_ip}:{event.path} -> {'no reply' if event.status is None else event.status}"
         if len(mark.evidence) < 6:
             mark.evidence.append(Evidence(source="packet", ref=event.packet, t=event.t, text=text))
+        if isinstance(event, NfsMount) and event.status:
+            self._refused(f"the NFS server refused the mount {REFUSALS} times")
         if isinstance(event, NfsMount) and event.status == 0 and not self.expectation.has_console:
             self._end("root", event.t, mark.evidence[-1])
 
+    def _refused(self, text: str) -> None:
+        self._refusals += 1
+        if self._refusals == REFUSALS and not self.lost:
+            self.hopeless, self.failed_at = text, "root"
+            self.marks["root"].note = f"given up: {text}"
+
     def _milestone(self, event: Milestone) -> None:
         evidence = Evidence(source="console", ref=event.line, t=event.t, text=event.text[:200])
-        if event.name in FATAL and self.fatal is None and self._fatal_here(event):
+        if event.name in FATAL and not self.lost and self._fatal_here(event):
             self.fatal = event
             # After the last stage that is done: the power port may confirm later than a fast board fails.
             done = max((index for index, name in enumerate(STAGES) if self.marks[name].done), default=-1)
             self.failed_at = STAGES[min(max(done + 1, STAGES.index(FATAL[event.name])), len(STAGES) - 1)]
             self.marks[self.failed_at].evidence.append(evidence)
             return
-        if event.name == "bootloader.restart" and self.fatal is None and not self.marks["firmware"].done:
-            self._rounds += 1
-            if self._rounds == ROUNDS:
-                self.fatal, self.failed_at = event, "firmware" if self.marks["dhcp"].done else "dhcp"
-                self.marks[self.failed_at].note = f"given up: the bootloader began its boot order anew {ROUNDS} times"
-            return
-        stage_name = _CONSOLE_ENDS.get(event.name)
-        if stage_name is None or self.fatal is not None:
+        if event.name == "bootloader.restart" and not self.marks["firmware"].done:
+            self._round()
+        elif event.name == "initramfs.mount_error" and not self.marks["root"].done:
+            self._refused(f"the initramfs could not mount the root {REFUSALS} times: {event.text[:120]}")
+        stage_name = CONSOLE_ENDS.get(event.name)
+        if stage_name is None or self.lost:
             return
         if stage_name == "firmware":
             self._firmware_done(event.t, evidence)
@@ -256,6 +225,13 @@ class StageTracker:
                     self._end("login", event.t, evidence)
         else:
             self._end(stage_name, event.t, evidence)
+
+    def _round(self) -> None:
+        self._rounds += 1
+        if self._rounds == ROUNDS and not self.lost:
+            self.hopeless = f"the bootloader began its boot order anew {ROUNDS} times"
+            self.failed_at = "firmware" if self.marks["dhcp"].done else "dhcp" if self.marks["link"].done else "link"
+            self.marks[self.failed_at].note = f"given up: {self.hopeless}"
 
     def _fatal_here(self, event: Milestone) -> bool:
         """An `(initramfs)` text after the login, or U-Boot's prompt before anything, is not the end of this boot."""

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.boot.events import ClockStep, Ended, FirstFrame
+from harness.boot.events import ClockStep, Ended, FirstFrame, NfsMount
 from harness.boot.judge import judge
-from harness.boot.record import STAGES, BootRecord
-from harness.boot.tracker import ROUNDS, StageTracker
+from harness.boot.marks import REFUSALS, ROUNDS
+from harness.boot.record import BootRecord
+from harness.boot.stages import STAGES
+from harness.boot.tracker import StageTracker
 from tests.boot import stream
 from tests.boot.stream import T0, expectation, good_boot, line
 
@@ -108,10 +110,41 @@ def test_a_bootloader_that_goes_round_in_circles_is_given_up() -> None:
     for event in [*stream.power_on(), *stream.network(), *missing]:
         tracker.feed(event)
     for number in range(1, ROUNDS + 1):
-        assert tracker.fatal is None
+        assert not tracker.lost
         tracker.feed(line(6.0 + number, 100 + number, "bootloader.restart", f"Restart {number} max -1"))
     assert tracker.failed_at == "firmware"
     assert "anew 5 times" in tracker.marks["firmware"].note
+
+
+def test_a_server_that_refuses_the_mount_again_and_again_is_not_waited_for() -> None:
+    tracker = StageTracker(expectation())
+    for event in [*stream.power_on(), *stream.network(), *stream.files(), *stream.system()[:3]]:
+        tracker.feed(event)
+    for number in range(REFUSALS):
+        assert not tracker.lost
+        tracker.feed(NfsMount(t=T0 + 13 + number, packet=900, server_ip=stream.SERVER, path="/x", status=13))
+    assert tracker.failed_at == "root"
+    assert "refused the mount" in tracker.lost
+
+
+def test_a_kernel_that_was_delivered_and_says_nothing_is_the_kernels_failure() -> None:
+    events = [*stream.power_on(), *stream.network(), *stream.files(), Ended(t=T0 + 80, reason="deadline")]
+    tracker = StageTracker(expectation())
+    for event in events:
+        tracker.feed(event)
+    assert tracker.current == "kernel"
+    assert tracker.deadline() == T0 + 7.6 + 30.0 * 2.0
+    record = judge(expectation(), events)
+    assert record.verdict == "failed(kernel)"
+    assert record.stage("firmware").verdict == "passed"
+    assert record.findings[0].id == "kernel-silent"
+
+
+def test_a_firmware_that_asks_on_after_a_kernel_is_not_done() -> None:
+    tracker = StageTracker(expectation())
+    for event in [*stream.power_on(), *stream.network(), *stream.files(), *stream.transfer(8, 200, "x/initramfs8")]:
+        tracker.feed(event)
+    assert tracker.current == "firmware"
 
 
 def test_a_shell_of_the_initramfs_is_not_a_login() -> None:

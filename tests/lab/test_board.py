@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.boot.record import STAGES
+from harness.boot.stages import STAGES
 from harness.errors import BootFailure, InfraError
 from harness.replay import read_record, replay
 from harness.run import Run

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a stage tracker knows of one stage, and the tables of what ends or breaks a stage."""
+
+import re
+from dataclasses import dataclass, field
+
+from harness.boot.record import Evidence
+
+#: Console lines after which a boot cannot go on by itself, and the earliest stage that they can belong to.
+FATAL: dict[str, str] = {
+    "firmware.kernel_missing": "firmware",
+    "kernel.panic": "kernel",
+    "kernel.root_error": "kernel",
+    "initramfs.shell": "initramfs",
+    "systemd.emergency": "userspace",
+    "uboot.prompt": "kernel",
+}
+
+#: A bootloader that has started its boot order anew so often, without a kernel, goes round in circles; a server that refused
+#: a mount so often, or an initramfs that could not make sense of it, will do so again. More waiting tells nothing.
+ROUNDS = 5
+REFUSALS = 3
+
+#: File names of a kernel, whatever config.txt calls it: the last file that a firmware asks for.
+KERNEL = re.compile(r"(kernel|vmlinu|zImage|Image|u-boot)[^/]*$")
+
+#: Console lines that end a stage when they are first seen, in the order of a boot.
+CONSOLE_ENDS: dict[str, str] = {
+    "net.link": "link",
+    "net.link_ready": "link",
+    "kernel.start": "firmware",
+    "kernel.init": "kernel",
+    "initramfs.start": "kernel",
+    "initramfs.mount_root": "initramfs",
+    "initramfs.mount_done": "root",
+    "kernel.nfsroot_mounted": "root",
+    "systemd.start": "root",
+    "systemd.welcome": "root",
+    "login.prompt": "userspace",
+    "shell.prompt": "login",
+    "probe.value": "login",
+}
+
+
+@dataclass
+class Mark:
+    """What is known of one stage so far; `inferred` when only a later stage's evidence says that it passed."""
+
+    name: str
+    start: float | None = None
+    end: float | None = None
+    evidence: list[Evidence] = field(default_factory=list)
+    inferred: bool = False
+    note: str = ""
+
+    @property
+    def done(self) -> bool:
+        return self.end is not None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A stage began or ended, for whoever watches."""
+
+    stage: str
+    what: str
+    t: float
