@@ -3,13 +3,13 @@
 
 `console.times` is JSON lines: `[offset, t]` for each chunk that was read (offset of its first octet in console.log, epoch
 seconds of the read), `[offset, t, "gap", reason]` where the console was lost and `[offset, t, "back", reason]` where it
-returned. Both are written as the octets come, log before times, without buffering: a killed run loses nothing that was read,
-at worst the stamp of the last chunk.
+returned. Both are written as the octets come (at most 0.05 s later), log before times, without buffering: a killed run leaves
+all but the last moment, at worst without the stamps of its last chunks.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,9 +48,14 @@ class ConsoleFiles:
         self._times = os.open(self.times, flags, 0o644)
         self._closed = False
 
-    def chunk(self, offset: int, t: float, data: bytes) -> None:
-        _write(self._log, data)
-        _write(self._times, f"[{offset}, {t:.6f}]\n".encode())
+    def chunks(self, offset: int, chunks: Sequence[tuple[float, bytes]]) -> None:
+        """Append what was read at these times; the first octet is at `offset` of the log."""
+        _write(self._log, b"".join(data for _, data in chunks))
+        rows = []
+        for t, data in chunks:
+            rows.append(f"[{offset}, {t:.6f}]\n")
+            offset += len(data)
+        _write(self._times, "".join(rows).encode())
 
     def mark(self, offset: int, t: float, kind: Literal["gap", "back"], reason: str) -> None:
         _write(self._times, (json.dumps([offset, t, kind, reason]) + "\n").encode())

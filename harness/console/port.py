@@ -99,11 +99,11 @@ class SerialPort:
 
     def _read_fd(self, timeout: float) -> bytes:
         assert self._fd is not None  # noqa: S101 - for the type checker
-        ready = dict(self._poll.poll(timeout * 1000))
+        ready = [fd for fd, _ in self._poll.poll(timeout * 1000)]
         if self._wake_read in ready:
             self._drain()
             return b""
-        if self._fd not in ready:
+        if not ready:
             return b""
         try:
             data = os.read(self._fd, 65536)
