@@ -18,7 +18,8 @@ from pathlib import Path
 
 from harness.errors import HarnessBug
 from harness.images import cache as _cache
-from harness.images.cache import cache_folder
+from harness.images.folders import cache_folder
+from harness.images.recipe import source_digest
 
 __all__ = ["KINDS", "BootSet", "boot_set", "cache_folder", "cached"]
 
@@ -26,7 +27,7 @@ KINDS = ("debian", "light")
 
 _HERE = Path(__file__).parent
 # The sources that decide what is in a set; the cache's own code and this file do not.
-_SHARED = ("apt.py", "firmware.py", "modules.py", "overlays.py", "build.py")
+_SHARED = ("apt.py", "firmware.py", "modules.py", "overlays.py", "initramfs.py", "build.py")
 _RECIPES = {
     "debian": (*_SHARED, "debian_root.py"),
     "light": (*_SHARED, "cpio.py", "light_initramfs.py", "light_root.py"),
@@ -53,7 +54,7 @@ def recipe(kind: str) -> str:
     """Digest of the sources that make `kind`."""
     if kind not in _RECIPES:
         raise HarnessBug(f"there is no boot set {kind!r}, only {', '.join(KINDS)}")
-    return _cache.source_digest(_HERE / name for name in _RECIPES[kind])
+    return source_digest(_HERE / name for name in _RECIPES[kind])
 
 
 def _quiet(_line: str) -> None:
@@ -87,4 +88,6 @@ def cached(kind: str, *, cache: Path | None = None) -> BootSet | None:
 
 def _opened(store: _cache.Store, manifest: _cache.Manifest) -> BootSet:
     place = store.place(manifest.kind, manifest.recipe)
-    return BootSet(manifest.kind, manifest.key, place / "boot", place / "root", manifest.kernel_release, manifest.packages)
+    return BootSet(
+        manifest.kind, manifest.key, place / "boot", place / "root", manifest.kernel_release, manifest.packages
+    )

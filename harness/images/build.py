@@ -13,7 +13,7 @@ LIGHT_PARTS = ("initramfs-tools-core", "klibc-utils", "libklibc", "busybox-stati
 
 
 def build(kind: str, builder: Builder) -> Made:
-    """Lays out `boot/` and `root/` in the builder's folder. Needs root, the tools and the network; InfraError names what lacks."""
+    """Lays out `boot/` and `root/` in the builder's folder; needs root, tools and network (InfraError names what lacks)."""
     need(DEBIAN_TOOLS if kind == "debian" else TOOLS, keyring=True, root=True)
     work = builder.folder / "work"
     work.mkdir()

@@ -11,24 +11,24 @@ versions went into it stands in its manifest, and both together give the set's k
 """
 
 import hashlib
-import io
 import json
 import os
-import pwd
 import tempfile
 import time
-import tokenize
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from harness.errors import InfraError
+from harness.images.folders import give_back, make_folder
 from harness.images.tools import Progress, remove
 
 SCHEMA = 1  # of manifest.json
 LOCK_WAIT = 1800.0  # seconds that another process may build, before we give up
+IN_USE = 3600.0  # seconds after its last use in which a set is not removed: its user may be about to mount it
 KEEP = 2  # sets of a kind that stay: the one in use and the one before
 
 
@@ -59,70 +59,6 @@ class Manifest:
     steps: dict[str, float] = field(default_factory=dict)
 
 
-def user() -> tuple[int, int, Path]:
-    """uid, gid and home of the person who runs this, also under sudo."""
-    try:
-        entry = pwd.getpwuid(int(os.environ["SUDO_UID"])) if os.geteuid() == 0 else None
-    except (KeyError, ValueError):
-        entry = None
-    if entry is None:
-        return os.getuid(), os.getgid(), Path.home()
-    return entry.pw_uid, entry.pw_gid, Path(entry.pw_dir)
-
-
-def cache_folder() -> Path:
-    """$PIBOOT_CACHE, else $XDG_CACHE_HOME/piboot, else ~/.cache/piboot of the invoking user (sudo's user, not root)."""
-    if own := os.environ.get("PIBOOT_CACHE"):
-        return Path(own).absolute()
-    uid, _, home = user()
-    # Under sudo XDG_CACHE_HOME, if it came through at all, may be root's.
-    xdg = os.environ.get("XDG_CACHE_HOME") if uid == os.geteuid() else None
-    return (Path(xdg) if xdg else home / ".cache") / "piboot"
-
-
-def give_back(path: Path) -> None:
-    """Gives a file or folder of the cache that we made under sudo to the user who called."""
-    uid, gid, _ = user()
-    if os.geteuid() == 0 and uid != 0:
-        os.lchown(path, uid, gid)
-
-
-def make_folder(path: Path) -> Path:
-    """mkdir -p; all that is new belongs to the invoking user."""
-    new = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        for folder in new:
-            give_back(folder)
-    except OSError as error:
-        raise InfraError(
-            f"the cache folder cannot be made: {error.strerror}", place=str(path), remedy="set PIBOOT_CACHE to a folder that you may write"
-        ) from error
-    return path
-
-
-def source_digest(files: Iterable[Path]) -> str:
-    """SHA-256 over Python sources without comments, docstrings and blank lines: a better comment rebuilds nothing."""
-    digest = hashlib.sha256()
-    skip = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
-    for path in sorted(files):
-        digest.update(path.name.encode())
-        begins = True  # of a statement: a string here which is all of the statement is a docstring
-        pending: str | None = None
-        for token in tokenize.tokenize(io.BytesIO(path.read_bytes()).readline):
-            if token.type in skip:
-                continue
-            if begins and token.type == tokenize.STRING:
-                pending = token.string
-            elif pending is None or token.type != tokenize.NEWLINE:
-                digest.update(f"{pending or ''}\0{token.type}\0{token.string.strip()}\0".encode())
-                pending = None
-            else:
-                pending = None
-            begins = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    return digest.hexdigest()
-
-
 def set_key(kind: str, recipe: str, packages: Iterable[str]) -> str:
     """The key of a set: kind, recipe and the very package versions."""
     return hashlib.sha256("\n".join([kind, recipe, *sorted(packages)]).encode()).hexdigest()
@@ -131,7 +67,10 @@ def set_key(kind: str, recipe: str, packages: Iterable[str]) -> str:
 def measure_boot(boot: Path) -> dict[str, tuple[int, str]]:
     """Size and SHA-256 of every file under `boot`."""
     files = sorted(path for path in boot.rglob("*") if path.is_file())
-    return {str(path.relative_to(boot)): (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files}
+    return {
+        str(path.relative_to(boot)): (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in files
+    }
 
 
 def measure_root(root: Path) -> tuple[int, int]:
@@ -172,19 +111,17 @@ def fault(folder: Path, kind: str, recipe: str) -> str:
     if (manifest.kind, manifest.recipe) != (kind, recipe) or manifest.key != set_key(kind, recipe, manifest.packages):
         return "its manifest is of another set"
     try:
-        boot = measure_boot(folder / "boot")
-        if boot != manifest.boot:
-            wrong = sorted(name for name in {*boot, *manifest.boot} if boot.get(name) != manifest.boot.get(name))
-            return f"boot/{wrong[0]} is not what was built"
-        if measure_root(folder / "root") != (manifest.root_files, manifest.root_bytes):
-            return "root/ is not what was built"
+        boot, root = measure_boot(folder / "boot"), measure_root(folder / "root")
     except OSError as error:
         return f"it cannot be read: {error}"
-    return ""
+    changed = sorted(name for name in {*boot, *manifest.boot} if boot.get(name) != manifest.boot.get(name))
+    if changed:
+        return f"boot/{changed[0]} is not what was built"
+    return "" if root == (manifest.root_files, manifest.root_bytes) else "root/ is not what was built"
 
 
 class Builder:
-    """What a build is given: `folder` to lay out boot/ and root/ in, `debs` to keep packages in, and `step()` to say where it is."""
+    """What a build is given: `folder` to lay out boot/ and root/ in, `debs` to keep packages in, `step()` to report."""
 
     def __init__(self, folder: Path, debs: Path, progress: Progress) -> None:
         self.folder = folder
@@ -223,7 +160,11 @@ class Store:
     def find(self, kind: str, recipe: str) -> Manifest | None:
         """The set's manifest when it is there, complete and intact. No lock, no network, no root needed."""
         place = self.place(kind, recipe)
-        return None if fault(place, kind, recipe) else read_manifest(place)
+        if fault(place, kind, recipe):
+            return None
+        with suppress(OSError):
+            os.utime(place)  # when it was last used, for prune(); another user's set stays as it is
+        return read_manifest(place)
 
     def get(self, kind: str, recipe: str, build: Build, progress: Progress, *, wait: float = LOCK_WAIT) -> Manifest:
         """The set, built by `build` when it is missing or broken. One process builds, others wait up to `wait` s for it."""
@@ -268,7 +209,15 @@ class Store:
             boot = measure_boot(folder / "boot")
             builder.finish()
             manifest = Manifest(
-                kind, set_key(kind, recipe, made.packages), recipe, made.kernel_release, made.packages, boot, entries, size, builder.steps
+                kind,
+                set_key(kind, recipe, made.packages),
+                recipe,
+                made.kernel_release,
+                made.packages,
+                boot,
+                entries,
+                size,
+                builder.steps,
             )
             text = json.dumps({"schema": SCHEMA, **manifest.__dict__}, indent=1)
             (folder / "manifest.json").write_text(text + "\n")
@@ -289,11 +238,11 @@ class Store:
         return manifest
 
     def prune(self, kind: str, current: Path, progress: Progress) -> None:
-        """Removes old sets of `kind`, but KEEP of them and those that some overlay still mounts."""
+        """Removes old sets of `kind`, but KEEP of them, and none that was used lately or that some overlay still mounts."""
         others = [path for path in self.folder.glob(f"{kind}-*") if path != current]
         others.sort(key=lambda path: path.lstat().st_mtime, reverse=True)
         for old in others[KEEP - 1 :]:
-            if not mounted(old):
+            if time.time() - old.lstat().st_mtime > IN_USE and not mounted(old):
                 progress(f"removing {old.name}, made by an older recipe")
                 remove(old)
 

@@ -6,7 +6,6 @@ hex digits), NUL-terminated name, padding to 4, data, padding to 4; `TRAILER!!!`
 owned by root, times zero.
 """
 
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +33,7 @@ def archive(folder: Path) -> bytes:
     for number, path in enumerate(_tree(folder), start=2):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            data = os.readlink(path).encode()
+            data = bytes(path.readlink())
         elif stat.S_ISREG(mode):
             data = path.read_bytes()
         elif stat.S_ISDIR(mode):

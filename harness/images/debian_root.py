@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.images import apt, modules
 from harness.images.binfmt import run_arm64
+from harness.images.initramfs import LINK_UP
 from harness.images.tools import SEARCH
 
 HOSTNAME = "pi"
@@ -50,7 +51,7 @@ FILES = {
     "etc/machine-id": "",
     "etc/default/locale": "LANG=C.UTF-8\n",
     "etc/timezone": "Etc/UTC\n",
-    "etc/initramfs-tools/conf.d/netboot": "# The modules for a root by network; what the module tree here holds.\nMODULES=netboot\n",
+    "etc/initramfs-tools/conf.d/netboot": "# The modules for a root by network.\nMODULES=netboot\n",
 }
 # The modules which udev would not find a device for.
 INITRAMFS_MODULES = ("nfs", "nfsv3", "nfsv4", "overlay", "af_packet", "crc32c_generic")
@@ -61,8 +62,8 @@ def interpreter() -> str:
     return shutil.which("qemu-aarch64-static", path=SEARCH) or "/usr/bin/qemu-aarch64-static"
 
 
-def bootstrap(sources: apt.PrivateApt, root: Path) -> str:
-    """Makes `root` from the archive; gives mmdebstrap's output. About 95 s on a quiet machine, most of it dpkg under emulation."""
+def bootstrap(sources: apt.PrivateApt, root: Path) -> None:
+    """Makes `root` from the archive; about 95 s on a quiet machine, most of it dpkg under emulation."""
     argv: list[str | Path] = [
         "mmdebstrap",
         "--mode=root",
@@ -77,11 +78,11 @@ def bootstrap(sources: apt.PrivateApt, root: Path) -> str:
     ]
     argv += [apt.SUITE, root, sources.sources]
     what = "making the Debian root (mmdebstrap)"
-    return run_arm64(argv, what, interpreter=interpreter(), deadline=1800, remedy=apt.NETWORK)
+    run_arm64(argv, what, interpreter=interpreter(), deadline=1800, remedy=apt.NETWORK)
 
 
 def configure(root: Path) -> None:
-    """Makes it a Pi's: host name, users root and pi without passwords, clean identity. Runs `useradd` and `passwd` of the root."""
+    """Makes it a Pi's: host name, users root and pi without passwords, clean identity, the link script."""
     for name, content in FILES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +93,10 @@ def configure(root: Path) -> None:
     (root / "etc/localtime").unlink(missing_ok=True)
     (root / "etc/localtime").symlink_to("/usr/share/zoneinfo/Etc/UTC")
     (root / "etc/initramfs-tools/modules").write_text("".join(f"{name}\n" for name in INITRAMFS_MODULES))
+    hook = root / "etc/initramfs-tools/scripts/init-premount/link"
+    hook.parent.mkdir(parents=True, exist_ok=True)
+    hook.write_text(LINK_UP)
+    hook.chmod(0o755)
     script = (
         "useradd -m -s /bin/bash -G sudo,adm,dialout,plugdev,video,users pi && passwd -q -d pi && passwd -q -d root"
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.images import modules
 from harness.images.cpio import archive
+from harness.images.initramfs import LINK_UP
 
 # Debian's initramfs.conf, as far as init and its scripts read it at boot.
 CONF = "MODULES=list\nBUSYBOX=auto\nKEYMAP=n\nDEVICE=\nNFSROOT=auto\nRUNSIZE=10%\nFSTYPE=auto\n"
@@ -23,22 +24,6 @@ MOVE_DEV = """#!/bin/sh
 mount -n -o move /dev "${rootmnt:?}/dev" || mount -n --move /dev "${rootmnt}/dev"
 # The console stays usable by path for what init still does here.
 rm -rf /dev && ln -s "${rootmnt}/dev" /dev
-"""
-
-# A Debian initramfs has its network card for seconds, by udev, before ipconfig opens it. Here the driver was loaded a moment ago:
-# Linux reports its link up to 1 s late (net/core/link_watch.c), ipconfig's first DISCOVER is lost and the next is 2-11 s away.
-LINK_UP = """#!/bin/sh
-# Switches the network cards on and gives their links up to 3 s to come up.
-[ "$1" = prereqs ] && exit 0
-for card in /sys/class/net/e*; do
-  [ -e "$card" ] && ip link set "${card##*/}" up
-done
-tries=0
-until grep -qs up /sys/class/net/e*/operstate || [ $tries -ge 150 ]; do
-  usleep 20000
-  tries=$((tries + 1))
-done
-exit 0
 """
 
 

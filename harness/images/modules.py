@@ -9,7 +9,6 @@ Module names are compared as the kernel does: `-` and `_` are the same.
 """
 
 import lzma
-import os
 import shutil
 import struct
 from collections.abc import Iterable
@@ -220,8 +219,3 @@ def write_index(modules: Iterable[Module], target: Path) -> None:
     (target / "modules.alias").write_text("".join(f"{line}\n" for line in aliases))
     for name in ("modules.symbols", "modules.softdep"):
         (target / name).write_text("")
-
-
-def size(target: Path) -> int:
-    """Bytes of all modules under `target`."""
-    return sum(os.stat(path).st_size for path in target.rglob("*.ko*"))
