@@ -41,16 +41,23 @@ def kernel_silent(facts: Facts) -> Iterator[Finding]:
 
 
 def initramfs_broken(facts: Facts) -> Iterator[Finding]:
-    """The kernel could not unpack what it was given."""
+    """The kernel could not unpack what it was given, or the init in it ended at once.
+
+    A truncated archive without compression is unpacked without a word as far as it goes: what it lacks shows when its init
+    misses a file, and the kernel panics because init ended.
+    """
     broken = facts.first("kernel.initramfs_error")
-    if broken and facts.failed:
+    died = facts.fatal if facts.fatal is not None and "kill init" in facts.fatal.text else None
+    cause = broken or (died if facts.failed in {"kernel", "initramfs"} else None)
+    if cause is not None and facts.failed:
+        says = "the kernel could not unpack the initramfs" if broken else "the init of the initramfs ended"
         yield Finding(
             id="initramfs-broken",
-            title=f"the kernel could not unpack the initramfs: {broken.text[:120]}",
-            stage="kernel",
+            title=f"{says}: {cause.text[:120]}",
+            stage=facts.failed,
             who="server",
             remedy="make the initramfs anew (update-initramfs -u) and compare its SHA-256 with the one in the TFTP root",
-            evidence=(line(broken),),
+            evidence=(line(cause),),
         )
 
 

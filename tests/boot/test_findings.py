@@ -136,6 +136,16 @@ def test_a_broken_initramfs() -> None:
     assert only(record, "kernel-panic").who == "server"
 
 
+def test_an_initramfs_whose_init_ends_is_broken() -> None:
+    events = [
+        *stream.system()[:2],
+        line(10.5, 82, "kernel.panic", "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200"),
+    ]
+    record = judged(*stream.network(), *stream.files(), *events)
+    assert record.verdict == "failed(initramfs)"
+    assert record.findings[0].id == "initramfs-broken"
+
+
 def test_a_failed_stage_is_never_left_without_a_word() -> None:
     record = judged(*stream.network(), *stream.files(), *stream.system()[:2], until=300.0)
     assert record.verdict == "failed(initramfs)"
