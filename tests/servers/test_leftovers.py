@@ -19,6 +19,7 @@ import pytest
 
 from harness.errors import InfraError
 from harness.servers import Keeper, Rig
+from harness.servers.scratch import sweep
 from tests.servers.conftest import names, open_descriptors
 
 pytestmark = pytest.mark.netns
@@ -27,16 +28,32 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Holder:
-    """A process that holds a rig, and what was seen of the rig from outside while it ran."""
+    """A process that holds a rig, and what was seen of the rig from outside while it ran.
+
+    started: its processes' start times, since a number alone may be given again; space: a descriptor of its PID namespace,
+    held open because the kernel gives a dead namespace's number to the next one, of another rig perhaps.
+    """
 
     process: "subprocess.Popen[bytes]"
     facts: dict[str, Any]
     namespaces: set[str]
-    pids: set[int]
+    started: dict[int, str]
+    space: int
 
     @property
     def scratch(self) -> Path:
         return Path(self.facts["scratch"])
+
+    def left(self) -> dict[int, str]:
+        """The command lines of the rig's processes that are there."""
+        name = os.readlink(f"/proc/self/fd/{self.space}")  # noqa: PTH115 - it is no path
+        inside = {pid for pid in everyone() if name in namespaces_of(pid)}
+        seen = {pid for pid, start in self.started.items() if start_time(pid) == start}
+        return {pid: words(pid) for pid in inside | seen}
+
+
+def everyone() -> set[int]:
+    return {int(name) for name in names("/proc") if name.isdigit()}
 
 
 def namespaces_of(pid: int) -> set[str]:
@@ -47,24 +64,58 @@ def namespaces_of(pid: int) -> set[str]:
     return found
 
 
-def everyone() -> dict[int, set[str]]:
-    return {int(name): namespaces_of(int(name)) for name in names("/proc") if name.isdigit()}
+def stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third, its state, on; empty for a process that is gone (proc_pid_stat(5))."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # A dead process that waits for its parent to notice holds nothing any more.
+        return [] if fields[0] in "ZX" else fields
+    return []
 
 
-def machine() -> tuple[str, list[str], list[str]]:
-    """What a rig might leave behind outside its namespaces: interfaces, mounts, named network namespaces."""
+def start_time(pid: int) -> str:
+    return "".join(stat(pid)[19:20])
+
+
+def words(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
+def descendants(pid: int) -> set[int]:
+    parents = {child: int(fields[1]) for child in everyone() if (fields := stat(child))}
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family
+
+
+def keeper_of(rig: Rig) -> int:
+    """The rig's PID 1, by its number outside: the only child of `unshare`."""
+    (keeper,) = (child for child in everyone() if stat(child)[1:2] == [str(rig.keeper.pid)])
+    return keeper
+
+
+def machine() -> tuple[list[str], list[str], list[str]]:
+    """What a rig might leave behind outside its namespaces: interfaces, mounts of its kinds, named network namespaces."""
     named = Path("/run/netns")
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     return (
-        " ".join(sorted(names("/sys/class/net"))),
-        Path("/proc/self/mounts").read_text().splitlines(),
+        sorted(names("/sys/class/net")),
+        [
+            target
+            for _, target, kind, *_ in mounts
+            if kind == "overlay" or target.startswith(("/srv", "/run/", "/var/lib/nfs"))
+        ],
         sorted(names(named)) if named.is_dir() else [],
     )
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+def await_gone(holder: Holder, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+    while left := holder.left():
+        assert time.monotonic() < deadline, f"still there after {seconds} s: {left}"
         time.sleep(0.01)
 
 
@@ -83,12 +134,11 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
         )
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
-        ours = namespaces_of(os.getpid())
-        seen = {pid: spaces - ours for pid, spaces in everyone().items()}
-        # Every process whose parents lead to the keeper's.
         family = descendants(facts["keeper"])
-        spaces = set().union(*(seen.get(pid, set()) for pid in family))
-        holders.append(Holder(process, facts, spaces, family))
+        spaces = set().union(*map(namespaces_of, family)) - namespaces_of(os.getpid())
+        started = {pid: start_time(pid) for pid in family}
+        space = os.open(f"/proc/{facts['keeper']}/ns/pid_for_children", os.O_RDONLY)
+        holders.append(Holder(process, facts, spaces, started, space))
         return holders[-1]
 
     yield start
@@ -97,33 +147,18 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
         holder.process.wait(20)
         if holder.process.stdout is not None:
             holder.process.stdout.close()
-
-
-def descendants(pid: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for name in names("/proc"):
-        if name.isdigit():
-            with suppress(OSError):
-                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
-    family = {pid}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family
-
-
-def gone(holder: Holder) -> bool:
-    """No process lives in one of the rig's namespaces, and none of those that were seen is there."""
-    present = everyone()
-    return not (holder.pids & set(present)) and not any(spaces & holder.namespaces for spaces in present.values())
+        await_gone(holder)
+        os.close(holder.space)
+    sweep(scratch_base)
 
 
 def test_what_is_watched_for_is_there_while_the_rig_runs(hold: Callable[..., Holder]) -> None:
     holder = hold()
     # PID namespace, mount namespace, network namespaces of keeper, server and client
     assert len(holder.namespaces) == 5
-    assert len(holder.pids) >= 9
+    assert len(holder.started) >= 9
     assert holder.facts["services"] == {"dnsmasq": True, "rpcbind": True, "ganesha": True}
-    assert not gone(holder)
+    assert len(holder.left()) >= 9
     assert holder.scratch.is_dir()
 
 
@@ -133,14 +168,14 @@ def test_nothing_is_left_after_sigkill(hold: Callable[..., Holder], tmp_path: Pa
     holder = hold()
     assert machine() == before  # not even while it runs
     holder.process.kill()
-    wait_until(lambda: gone(holder), "all of the killed rig is gone")
+    await_gone(holder)
     assert machine() == before
     assert holder.scratch.is_dir()  # nobody was left to remove it
     with Rig([], tmp_path / "next"):
         assert not holder.scratch.exists()
         assert not Path(holder.facts["sockets"]).exists()
         assert (neighbour.scratch / "tftp" / "00000000" / "kernel8.img").is_file()
-        assert not gone(neighbour)
+        assert neighbour.left()
     assert sorted(path.name for path in scratch_base.iterdir()) == [
         neighbour.scratch.name,
         f"{neighbour.scratch.name}.lock",
@@ -158,9 +193,9 @@ def test_nothing_is_left_after_an_interrupt(
         assert holder.process.wait(20) == -number
     # Ctrl-C ends in order, at once and completely; an unhandled SIGTERM is a death like SIGKILL.
     if number == signal.SIGINT:
-        assert gone(holder)
+        assert holder.left() == {}
         assert list(scratch_base.iterdir()) == []
-    wait_until(lambda: gone(holder), "all of the rig is gone")
+    await_gone(holder)
     assert machine() == before
 
 
@@ -168,7 +203,7 @@ def test_nothing_is_left_after_an_exception(hold: Callable[..., Holder], scratch
     with (tmp_path / "errors").open("wb") as errors:
         holder = hold(errors=errors, also=("raise",))
         assert holder.process.wait(20) == 1
-    assert gone(holder)
+    assert holder.left() == {}
     assert list(scratch_base.iterdir()) == []
     assert b"RuntimeError: as asked" in (tmp_path / "errors").read_bytes()
 
@@ -190,9 +225,7 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path, scratch_base: Path, m
 def test_a_keeper_that_dies_takes_all_with_it_and_says_so(start_rig: Callable[..., Rig]) -> None:
     rig = start_rig()
     sleeper = rig.spawn("client", ["sleep", "1000"])
-    (unshare, keeper) = sorted(descendants(rig.keeper.pid))[:2]
-    assert unshare == rig.keeper.pid
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(keeper_of(rig), signal.SIGKILL)
     assert sleeper.wait(10) == -9
     assert not rig.services["dnsmasq"].running
     with pytest.raises(InfraError, match="keeper died before 'spawn' was done"):
@@ -203,7 +236,7 @@ def test_a_keeper_that_dies_takes_all_with_it_and_says_so(start_rig: Callable[..
 
 def test_a_call_is_not_waited_for_when_the_keeper_dies_meanwhile(start_rig: Callable[..., Rig]) -> None:
     rig = start_rig()
-    (_, keeper) = sorted(descendants(rig.keeper.pid))[:2]
+    keeper = keeper_of(rig)
     timer = threading.Timer(0.3, os.kill, (keeper, signal.SIGKILL))
     timer.start()
     began = time.monotonic()
