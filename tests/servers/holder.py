@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A program that starts a rig, says so in one line of JSON, and holds it until it is interrupted or killed.
 
-holder.py FOLDER BOARDS [raise]    with `raise`, it fails as soon as the rig runs
+holder.py FOLDER BOARDS [raise]    with `raise`, it fails when its standard input ends
 """
 
 import json
@@ -41,6 +41,7 @@ def main() -> None:
         }
         print(json.dumps(facts), flush=True)
         if "raise" in sys.argv:
+            sys.stdin.read()  # until what there is has been looked at
             raise RuntimeError("as asked")
         time.sleep(1000)
 

@@ -128,6 +128,7 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
     ) -> Holder:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.servers.holder", str(tmp_path / name), str(boards), *also],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=ROOT,
@@ -136,7 +137,7 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
         facts = json.loads(process.stdout.readline())
         family = descendants(facts["keeper"])
         spaces = set().union(*map(namespaces_of, family)) - namespaces_of(os.getpid())
-        started = {pid: start_time(pid) for pid in family}
+        started = {pid: start for pid in family if (start := start_time(pid))}
         space = os.open(f"/proc/{facts['keeper']}/ns/pid_for_children", os.O_RDONLY)
         holders.append(Holder(process, facts, spaces, started, space))
         return holders[-1]
@@ -145,8 +146,9 @@ def hold(tmp_path: Path, scratch_base: Path) -> Iterator[Callable[..., Holder]]:
     for holder in holders:
         holder.process.kill()
         holder.process.wait(20)
-        if holder.process.stdout is not None:
-            holder.process.stdout.close()
+        for pipe in (holder.process.stdin, holder.process.stdout):
+            if pipe is not None:
+                pipe.close()
         await_gone(holder)
         os.close(holder.space)
     sweep(scratch_base)
@@ -202,6 +204,8 @@ def test_nothing_is_left_after_an_interrupt(
 def test_nothing_is_left_after_an_exception(hold: Callable[..., Holder], scratch_base: Path, tmp_path: Path) -> None:
     with (tmp_path / "errors").open("wb") as errors:
         holder = hold(errors=errors, also=("raise",))
+        assert holder.process.stdin is not None
+        holder.process.stdin.close()
         assert holder.process.wait(20) == 1
     assert holder.left() == {}
     assert list(scratch_base.iterdir()) == []
