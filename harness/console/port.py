@@ -6,13 +6,14 @@
 - `read` gives what is there as soon as something is there, b"" when nothing came within the timeout or `interrupt` was
   called, and raises `PortGone` when the line is lost: never b"" for ever.
 - `write` writes all or raises `PortGone`, within its time limit.
-- `interrupt` wakes a blocked `read`, from any thread; `close` may be called twice.
+- `interrupt` wakes a blocked `read`, from any thread, and does nothing to a closed port; `close` may be called twice.
 """
 
 import contextlib
 import os
 import select
 import termios
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -62,6 +63,7 @@ class SerialPort:
         self._fd = _fileno(self._serial)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closed = False
+        self._closing = threading.Lock()
         self._poll = select.poll()
         self._poll.register(self._wake_read, select.POLLIN)
         if self._fd is not None:
@@ -85,17 +87,19 @@ class SerialPort:
             raise PortGone(_reason(error)) from error
 
     def interrupt(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self._wake_write, b"!")
+        with self._closing, contextlib.suppress(BlockingIOError):
+            if not self._closed:  # else the number may be somebody else's file by now
+                os.write(self._wake_write, b"!")
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            os.close(self._wake_read)
+            os.close(self._wake_write)
         with contextlib.suppress(Exception):
             self._serial.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
     def _read_fd(self, timeout: float) -> bytes:
         assert self._fd is not None  # noqa: S101 - for the type checker

@@ -166,6 +166,7 @@ class ShellPort:
         os.close(slave)
         self._wake_read, self._wake_write = os.pipe()
         self._closed = False
+        self._closing = threading.Lock()
 
     def read(self, timeout: float) -> bytes:
         if self._closed:
@@ -195,12 +196,15 @@ class ShellPort:
         os.write(self._master, data)
 
     def interrupt(self) -> None:
-        os.write(self._wake_write, b"!")
+        with self._closing:
+            if not self._closed:
+                os.write(self._wake_write, b"!")
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
         self.process.kill()
         self.process.wait()
         for fd in (self._master, self._wake_read, self._wake_write):

@@ -114,6 +114,15 @@ def test_a_line_that_hangs_up_is_gone_and_not_silent(line: Line) -> None:
 def test_close_twice_then_gone(line: Line) -> None:
     line.port.close()
     line.port.close()
+    # Not a word into a file that got one of the port's old numbers: both ends of a socket pair can be written.
+    pairs = [socket.socketpair() for _ in range(8)]
+    line.port.interrupt()
+    for end in (end for pair in pairs for end in pair):
+        end.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            end.recv(1)
+    for end in (end for pair in pairs for end in pair):
+        end.close()
     with pytest.raises(PortGone):
         line.port.read(0.0)
     with pytest.raises(PortGone):
