@@ -39,12 +39,15 @@ def probe(console: ConsoleLog, shell: Shell, *, settle: float = 60.0, tries: int
     BootFailure(login): the shell does not answer.
     """
     commands = {**_FACTS, **{key: text.replace("{settle}", str(int(max(1, settle)))) for key, text in _SYSTEMD.items()}}
-    for _ in range(tries):
-        for key in [key for key in KEYS if key not in console.probes]:
-            value = f"$( ({commands[key]}) 2>/dev/null | tr '\\n\\t' '  ')"
-            shell.run(
-                f'pb_v="{value}"; printf \'PIBOOT-%s %s=%s ;;\\n\' PROBE {key} "${{pb_v% }}"', timeout=settle + 30.0
-            )
-        if all(key in console.probes for key in KEYS):
-            break
+    for attempt in range(tries):
+        missing = [key for key in KEYS if key not in console.probes]
+        # At first all at once: a round trip takes a third of a second on an emulated board. What was torn is asked singly.
+        groups = [missing] if attempt == 0 else [[key] for key in missing]
+        for group in groups:
+            shell.run("; ".join(_say(key, commands[key]) for key in group), timeout=settle + 30.0)
     return {key: value for key, value in console.probes.items() if key in KEYS}
+
+
+def _say(key: str, command: str) -> str:
+    value = f"$( ({command}) 2>/dev/null | tr '\\n\\t' '  ')"
+    return f'pb_v="{value}"; printf \'PIBOOT-%s %s=%s ;;\\n\' PROBE {key} "${{pb_v% }}"'
