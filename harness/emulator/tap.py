@@ -31,6 +31,13 @@ class Tap:
         if self.fd >= 0:
             return
         try:
+            # Opening a name that is not there would make a new tap, which leads nowhere.
+            socket.if_nametoindex(self.name)
+        except OSError as error:
+            raise InfraError(
+                f"there is no tap {self.name} in this network namespace", remedy="the lab must make it first"
+            ) from error
+        try:
             fd = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise InfraError(

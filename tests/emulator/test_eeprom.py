@@ -4,7 +4,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.emulator import eeprom, releases
@@ -72,6 +72,7 @@ def test_keys_without_effect_are_taken():
     eeprom.read({"POWER_OFF_ON_HALT": 0, "HDMI_DELAY": 1, "NET_INSTALL_ENABLED": 0})
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.sampled_from(sorted(eeprom._KEYS)) | st.text(), st.none() | st.integers() | st.text() | st.floats()

@@ -74,12 +74,18 @@ def test_smaller_block_size_of_the_server_is_taken(blksize: int):
     assert (transfer.outcome, bytes(transfer.data)) == ("complete", data)
 
 
-def test_more_than_65535_blocks_by_release():
-    data = bytes(8 * 70_000)
-    now, _world = fetch(NetServer({"file": data}, blksize=8, delay=0.0001))
-    assert (now.outcome, len(now.data)) == ("complete", len(data))
-    limited, _world = fetch(NetServer({"file": data}, blksize=8, delay=0.0001), limits=Limits(block_limit=65535))
-    assert limited.outcome == "timeout"
+@pytest.mark.parametrize(("limit", "blocks"), [(0, 66_000), (65535, 65535)])
+def test_more_than_65535_blocks_by_release(limit: int, blocks: int):
+    own = stack(START4)
+    server = NetServer()
+    limits = Limits(block_limit=limit)
+    transfer = Transfer(own, Server(SERVER_MAC, SERVER_IP), 50000, "f", now=0.0, blksize=8, limits=limits)
+    transfer.on_frame(server.frame(MAC, BOARD_IP, 40000, 50000, b"\0\x06blksize\x008\0"))
+    frame = bytearray(server.frame(MAC, BOARD_IP, 40000, 50000, b"\0\x03\0\0" + b"8 octets"))[:54]
+    for block in range(1, 66_001):
+        frame[44:46] = (block & 0xFFFF).to_bytes(2, "big")
+        transfer.on_frame(bytes(frame))
+    assert len(transfer.data) == 8 * blocks
 
 
 def test_lost_data_is_asked_for_again_by_the_ack():
