@@ -66,7 +66,8 @@ def test_a_single_mistake_is_told_as_any_error_is() -> None:
     with pytest.raises(LabFileError) as caught:
         loads(changed("model: pi4", "model: pi44"))
     error = caught.value
-    assert (error.place, error.remedy) == ("lab.yaml:9:12", "did you mean pi4?")
+    assert error.place == "lab.yaml:9:12"
+    assert error.remedy.startswith("did you mean pi4?")
     assert error.what == "boards.a.model: 'pi44' is not a known model"
 
 
