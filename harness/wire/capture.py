@@ -200,20 +200,24 @@ class Capture:
         return True
 
     def _packets(self, piece: bytes) -> None:
+        """To the file first: whoever is told of an event finds its packet there."""
         began = self._stream.link is not None
-        frame, blocks = self.decoder.frame, []
-        for micro, data, length in self._stream.feed(piece):
-            self.packets += 1
-            blocks.append(pcapng.packet(micro, data, length))
-            if self._stream.link == ETHERNET:
-                frame(self.packets, micro / 1_000_000, data)
-            elif self._stream.link is not None:
-                cooked(self.decoder, self.packets, micro / 1_000_000, self._stream.link, data)
-        if not began and self._stream.link is not None:
-            self._recorder.begin(self.interface, self._stream.link, self._stream.snaplen, self.filter)
-        if blocks:
-            self._recorder.add(blocks)
+        packets = list(self._stream.feed(piece))
+        link = self._stream.link
+        if link is None:
+            return
+        if not began:
+            self._recorder.begin(self.interface, link, self._stream.snaplen, self.filter)
+        if packets:
+            self._recorder.add([pcapng.packet(*packet) for packet in packets])
         self._report_file()
+        frame = self.decoder.frame
+        for micro, data, _ in packets:
+            self.packets += 1
+            if link == ETHERNET:
+                frame(self.packets, micro / 1_000_000, data)
+            else:
+                cooked(self.decoder, self.packets, micro / 1_000_000, link, data)
 
     def _hear(self, piece: bytes) -> None:
         self._said = (self._said + piece.decode("utf-8", "backslashreplace"))[-_MAX_SAID:]

@@ -55,11 +55,13 @@ def check(wire: Wire) -> None:
     assert not [reason for _, reason in wire.decoder.malformed if reason.startswith("not decoded")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=20))
 def test_random_octets(frames: list[bytes]) -> None:
     check(Wire(None).send(*frames))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([67, 68, 69, 2049, 30572, 111]), st.binary(max_size=400)), max_size=20))
 def test_random_payloads(payloads: list[tuple[int, bytes]]) -> None:
     wire = Wire(None)
@@ -68,6 +70,7 @@ def test_random_payloads(payloads: list[tuple[int, bytes]]) -> None:
     check(wire)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_mutated_frames_in_the_middle_of_a_transfer(choice: st.DataObject) -> None:
     frames = []
@@ -99,7 +102,7 @@ TFTP = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([69, 1000, 1001]), TFTP), max_size=60))
 def test_any_order_of_tftp_packets(packets: list[tuple[bool, int, bytes]]) -> None:
     wire = Wire().send(from_pi(5000, 69, rrq("a", ("tsize", "0"))))

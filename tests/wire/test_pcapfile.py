@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
@@ -178,6 +178,7 @@ def test_absurd_resolutions_and_stamps_do_no_harm(tmp_path: Path) -> None:
     events_of(tmp_path / "a")
 
 
+@settings(deadline=None)  # it writes files
 @given(st.data())
 def test_mutated_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("f") / "a"
