@@ -4,8 +4,17 @@
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from harness.config.power import (
+    DRIVERS,
+    CommandPower,
+    GpioRelayPower,
+    HttpPower,
+    PduPower,
+    PoeSnmpPower,
+    UsbHubPower,
+)
 from harness.config.secret import SecretSource
 from harness.config.values import AbsolutePath, InterfaceName, Section, matching, mistake
 
@@ -43,7 +52,8 @@ class PluginPower(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    driver: str
+    # Not "emulated": an editor would find the shipped lab's power port to be two kinds at once.
+    driver: Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "emulated"}})]
     """Name of the driver."""
 
     @model_validator(mode="after")
@@ -89,23 +99,31 @@ class Login(Section):
 
 def plugin_power_drivers() -> list[str]:
     """Names of the power drivers that other packages bring, sorted. The packages are not imported."""
-    return sorted({point.name for point in entry_points(group=POWER_GROUP)} - {"emulated"})
+    return sorted({point.name for point in entry_points(group=POWER_GROUP)} - {"emulated", *DRIVERS})
 
 
 def power_drivers() -> list[str]:
     """All names that `driver:` of a power port may have."""
-    return ["emulated", *plugin_power_drivers()]
+    return ["emulated", *DRIVERS, *plugin_power_drivers()]
 
 
 def _power_kind(value: Any) -> str | None:
     driver = value.get("driver") if isinstance(value, dict) else getattr(value, "driver", None)
-    if driver == "emulated":
-        return "emulated"
+    if driver == "emulated" or driver in DRIVERS:
+        return str(driver)
     return "plugin" if isinstance(driver, str) and driver in plugin_power_drivers() else None
 
 
 Wire = Annotated[EmulatedWire | InterfaceWire, Field(discriminator="kind")]
 Power = Annotated[
-    Annotated[EmulatedPower, Tag("emulated")] | Annotated[PluginPower, Tag("plugin")], Discriminator(_power_kind)
+    Annotated[EmulatedPower, Tag("emulated")]
+    | Annotated[PoeSnmpPower, Tag("poe-snmp")]
+    | Annotated[GpioRelayPower, Tag("gpio-relay")]
+    | Annotated[PduPower, Tag("pdu")]
+    | Annotated[HttpPower, Tag("http")]
+    | Annotated[CommandPower, Tag("command")]
+    | Annotated[UsbHubPower, Tag("usb-hub")]
+    | Annotated[PluginPower, Tag("plugin")],
+    Discriminator(_power_kind),
 ]
 Console = Annotated[EmulatedConsole | SerialConsole, Field(discriminator="driver")]

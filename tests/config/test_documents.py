@@ -43,6 +43,19 @@ def test_the_schema_refuses_unknown_keys_but_lets_anchors_pass() -> None:
     json.dumps(whole)
 
 
+def test_an_editor_sees_each_section_as_one_kind() -> None:
+    """Of the sections that `kind:` or `driver:` selects among, no two take the same word (JSON schema's oneOf)."""
+    sections = schema.schema()["$defs"]
+    for kind, names in {
+        "kind": [("EmulatedWire", "InterfaceWire"), ("EmulatedServer", "ExternalServer")],
+        "driver": [("EmulatedConsole", "SerialConsole"), ("EmulatedPower", "PluginPower")],
+    }.items():
+        for first, second in names:
+            word = sections[first]["properties"][kind]["const"]
+            other = sections[second]["properties"][kind]
+            assert other.get("const", word) != word or other.get("not") == {"const": word}
+
+
 def test_the_reference_is_current() -> None:
     assert reference.renew(PAGE) == PAGE, "run: python -m harness.config.reference docs/lab-yaml.md"
 
