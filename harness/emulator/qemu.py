@@ -65,10 +65,11 @@ class Qemu:
         program = find()
         serial, serial_theirs = socket.socketpair()
         control, control_theirs = socket.socketpair()
-        # The machine protocol tells a reset from a power-off; -no-reboot ends QEMU on both.
+        # The machine protocol tells a reset from a power-off; -no-reboot ends QEMU on both. The guest waits (-S) until
+        # the protocol is ready: what a short-lived guest does before that is told to nobody.
         number = control_theirs.fileno()
         self.argv = [program, *arguments, "-netdev", f"tap,id=wire,fd={tap_fd}"]
-        self.argv += ["-chardev", f"socket,id=control,fd={number}", "-mon", "chardev=control,mode=control"]
+        self.argv += ["-chardev", f"socket,id=control,fd={number}", "-mon", "chardev=control,mode=control", "-S"]
         try:
             with errors.open("wb") as log:
                 self._process = subprocess.Popen(
@@ -88,7 +89,7 @@ class Qemu:
             serial_theirs.close()
             control_theirs.close()
         self._serial, self._control = serial, control
-        self._control.send(b'{"execute": "qmp_capabilities"}\n')
+        self._control.send(b'{"execute": "qmp_capabilities"}\n{"execute": "cont"}\n')
         self._pidfd = os.pidfd_open(self._process.pid)
         for sock in (serial, control):
             sock.setblocking(False)
