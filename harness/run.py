@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A run: one folder `reports/<run>/` with a folder per boot, written as things happen, so that a killed run can be read."""
 
+import fcntl
 import json
 import os
 import sys
@@ -48,7 +49,7 @@ class Run:
     @classmethod
     def create(cls, reports: Path, *, lab: str, name: str | None = None) -> "Run":
         """A new folder below `reports`, named after the time: 2026-11-20_201500, with -2, -3 ... when taken."""
-        stem = name or datetime.now().astimezone().strftime("%Y-%m-%d_%H%M%S")
+        stem = name or timestamp()
         if "/" in stem or stem.startswith("."):
             raise ConfigError(f"{stem!r} cannot be the name of a run", remedy="use letters, digits, '-' and '_'")
         try:
@@ -57,17 +58,22 @@ class Run:
         except OSError as error:
             raise disk_error(error, reports / stem) from error
         run = cls(folder)
-        run.facts = {
-            "run": folder.name,
-            "started": now(),
-            "ended": None,
-            "lab": lab,
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "harness_version": harness.__version__,
-            "notes": [],
-        }
-        run.save()
+        run._begin(lab)
         return run
+
+    @classmethod
+    def join(cls, folder: Path, *, lab: str) -> "Run":
+        """A run that several processes write into (pytest-xdist's workers); the first of them makes it."""
+        run = cls(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / ".run.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not (folder / "run.json").exists():
+                    run._begin(lab)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
@@ -80,6 +86,17 @@ class Run:
         except (OSError, ValueError) as error:
             raise ConfigError(f"run.json cannot be read: {error}", place=str(folder)) from error
         return run
+
+    def _begin(self, lab: str) -> None:
+        self.save(
+            run=self.folder.name,
+            started=now(),
+            ended=None,
+            lab=lab,
+            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            harness_version=harness.__version__,
+            notes=[],
+        )
 
     def save(self, **facts: Any) -> None:
         self.facts.update(facts)
@@ -103,6 +120,11 @@ class Run:
             except OSError as error:
                 raise disk_error(error, folder) from error
             return folder
+
+
+def timestamp() -> str:
+    """The name of a run that starts now: 2026-11-20_201500, local time."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d_%H%M%S")
 
 
 def _make_new(reports: Path, stem: str) -> Path:
