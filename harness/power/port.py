@@ -66,11 +66,12 @@ def switch(
     identity: str,
     timing: Timing,
     remedy: str = "look at the gear: is this port wired, enabled and within its budget?",
+    told: Callable[[], str] = str,
 ) -> None:
     """Bring a port to `want` and prove it: the one loop that all drivers use.
 
     ask: send the command; look: read the state back. Both may raise `Silent` (asked again until the limit) or `Refused`
-    (InfraError at once).
+    (InfraError at once). told: what the last look saw in the gear's own words, for the error; may be empty.
     """
     deadline = timing.monotonic() + timing.limit
     last = "nothing was read back"
@@ -83,7 +84,7 @@ def switch(
                 ask()
                 asked, to_ask = True, False
             seen = look()
-            last = f"it said {seen!r}"
+            last = f"it said {seen!r}" + (f" ({words})" if (words := told()) else "")
             agreed = agreed + 1 if seen == want else 0
             if agreed == 2:
                 return

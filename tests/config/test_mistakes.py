@@ -120,7 +120,7 @@ def test_a_misspelt_key_is_one_mistake_not_two() -> None:
             "boards.a.power.driver",
             "poe",
             "known driver",
-            "write emulated",
+            "poe-snmp",
         ),
         (
             "power: {driver: emulated}",

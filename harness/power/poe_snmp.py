@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`driver: poe-snmp`: a PoE switch port by POWER-ETHERNET-MIB (RFC 3621). On is what the port delivers, not what it was told."""
+
+from harness.power.poe_mib import DISABLE, ENABLE, Port, Reading
+from harness.power.port import Refused, State, Timing
+from harness.power.snmp import Agent
+from harness.power.switched import SwitchedPort, Want
+
+
+class PoeSnmpPort(SwitchedPort):
+    """Detection and classification take a switch up to some seconds: `timing.limit` has to leave it that time."""
+
+    remedy = (
+        "check address, credentials and write access in the switch's SNMP settings; then this port's PoE: power budget, "
+        "priority, cable and PoE HAT"
+    )
+
+    def __init__(self, agent: Agent, *, port: int, group: int = 1, timing: Timing | None = None) -> None:
+        super().__init__(f"PoE switch {agent.place} port {port}", timing or Timing(limit=20.0, poll=0.25))
+        self._agent, self._port = agent, Port(group, port)
+        self._before: Reading | None = None
+
+    def order(self, want: Want) -> None:
+        self._before = self._read() if want == "on" else None
+        self._agent.set(self._port.admin, ENABLE if want == "on" else DISABLE)
+
+    def look(self) -> State:
+        now = self._read()
+        self.detail = now.words
+        if self._before is not None and now.state != "on" and (cause := now.cause(self._before)):
+            raise Refused(f"port {self._port.index}: {cause}")
+        return now.state
+
+    def lost_power(self) -> bool | None:
+        """Evidence for `cycle`: whether the port delivers nothing now, so that its PoE class is gone; None: it does not say."""
+        state = self.state()
+        return None if state == "unknown" else state == "off"
+
+    def _switch(self, want: Want) -> None:
+        with self._lock:
+            try:
+                super()._switch(want)
+            finally:
+                self._before = None  # later looks are not about this order
+
+    def _read(self) -> Reading:
+        return Reading.of(self._port, self._agent.get(self._port.needed, self._port.wanted))

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SNMP exchanges with one agent: integers by object identifier, v1, v2c or v3. pysnmp is imported at the first exchange."""
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn, TypeVar
+
+from harness.config import Secret
+from harness.errors import ConfigError, InfraError
+from harness.power.poe_mib import Oid
+from harness.power.port import Refused, Silent
+from harness.power.switched import words
+
+_T = TypeVar("_T")
+
+#: Characters of a v3 passphrase (RFC 3414, section 11.2).
+_SHORTEST = 8
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """version "1", "2c": community. "3": user, and a key each for authentication and privacy, or None for without."""
+
+    version: Literal["1", "2c", "3"] = "2c"
+    community: Secret | None = field(default=None, repr=False)
+    user: str = ""
+    auth: str = "SHA-256"
+    auth_key: Secret | None = field(default=None, repr=False)
+    privacy: str = "AES"
+    privacy_key: Secret | None = field(default=None, repr=False)
+    context: str = ""
+
+    def __post_init__(self) -> None:
+        for name, key in (("authentication", self.auth_key), ("privacy", self.privacy_key)):
+            if key is not None and len(key.reveal()) < _SHORTEST:
+                raise ConfigError(
+                    f"the SNMPv3 {name} key has fewer than {_SHORTEST} characters",
+                    remedy="RFC 3414 wants 8 at least, and agents refuse less: correct the variable or file",
+                )
+
+    @property
+    def secrets(self) -> list[str]:
+        return [secret.reveal() for secret in (self.community, self.auth_key, self.privacy_key) if secret is not None]
+
+
+class Agent:
+    """timeout: seconds for one answer; retries: further tries after it. One exchange at a time: the port's lock sees to it.
+
+    pysnmp's engine and its loop are made at the first exchange, and anew after one that failed: a switch that has
+    rebooted (v3 engine boots and time) is met afresh.
+    """
+
+    def __init__(
+        self, host: str, port: int, credentials: Credentials, *, timeout: float = 2.0, retries: int = 1
+    ) -> None:
+        self.host, self.port, self.timeout, self.retries = host, port, timeout, retries
+        self._credentials = credentials
+        self._session: _Session | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def get(self, needed: Sequence[Oid], wanted: Sequence[Oid] = ()) -> dict[Oid, int]:
+        """Integers by object. Refused: one of `needed` does not exist; those of `wanted` that do not are left out."""
+        rows = self._exchange("get", [(oid, None) for oid in (*needed, *wanted)])
+        if rows is None:  # v1 refuses the whole request for one missing object
+            rows = {}
+            for oid in (*needed, *wanted):
+                rows |= self._exchange("get", [(oid, None)]) or {}
+        for oid in needed:
+            if oid not in rows:
+                raise Refused(f"{self.place} has no object {'.'.join(map(str, oid))}: it has no such group or port")
+        return rows
+
+    def set(self, oid: Oid, value: int) -> None:
+        """Set an INTEGER. Refused: the agent says why not."""
+        if self._exchange("set", [(oid, value)]) is None:
+            raise Refused(f"noSuchName: {self.place} lets nobody write it with these credentials, or has no such port")
+
+    def _exchange(self, kind: Literal["get", "set"], rows: list[tuple[Oid, int | None]]) -> dict[Oid, int] | None:
+        """None: v1's noSuchName."""
+        try:
+            import pysnmp.hlapi.v3arch.asyncio as api  # noqa: PLC0415 - 0.1 s which only PoE labs need to spend
+        except ImportError as error:
+            raise InfraError(
+                f"pysnmp cannot be imported: {error}", remedy="pip install 'piboot[snmp]' into the harness' venv"
+            ) from error
+        try:
+            if self._session is None:
+                self._session = _Session(self, api)
+            return self._session.run(self._async(api, self._session.engine, kind, rows))
+        except BaseException as error:
+            self._drop()
+            if isinstance(error, (Refused, Silent)) or not isinstance(error, Exception):
+                raise
+            # pysnmp raises many kinds: names that do not resolve, bytes that are no SNMP.
+            told = words(f"{type(error).__name__}: {error}", self._credentials.secrets)
+            raise Silent(f"no exchange with {self.place}: {told}") from None
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    async def _async(
+        self, api: Any, engine: Any, kind: str, rows: list[tuple[Oid, int | None]]
+    ) -> dict[Oid, int] | None:
+        mine = self._credentials
+        target = await api.UdpTransportTarget.create((self.host, self.port), self.timeout, self.retries)
+        send: Callable[..., Any] = api.set_cmd if kind == "set" else api.get_cmd
+        asked = [
+            api.ObjectType(api.ObjectIdentity(oid), *([] if value is None else [api.Integer32(value)]))
+            for oid, value in rows
+        ]
+        context = api.ContextData(contextName=mine.context.encode())
+        # The outer limit: what pysnmp does with a flood of answers that fit nothing is not ours to know.
+        limit = (self.timeout + 0.5) * (self.retries + 1) * (3 if mine.version == "3" else 1)
+        try:
+            indication, status, _index, answer = await asyncio.wait_for(
+                send(engine, self._user(api), target, context, *asked, lookupMib=False), limit
+            )
+        except TimeoutError:
+            raise Silent(self._nothing()) from None
+        if indication:
+            self._indicated(indication)
+        if int(status) == 2 and mine.version == "1":
+            return None
+        if int(status):
+            self._failed(int(status))
+        return _integers(api, answer)
+
+    def _user(self, api: Any) -> Any:
+        mine = self._credentials
+        if mine.version != "3":
+            community = mine.community.reveal() if mine.community is not None else "public"
+            return api.CommunityData(community, mpModel=0 if mine.version == "1" else 1)
+        auth = mine.auth_key
+        privacy = mine.privacy_key
+        protocols: Mapping[str, Any] = {
+            "MD5": api.USM_AUTH_HMAC96_MD5,
+            "SHA": api.USM_AUTH_HMAC96_SHA,
+            "SHA-224": api.USM_AUTH_HMAC128_SHA224,
+            "SHA-256": api.USM_AUTH_HMAC192_SHA256,
+            "SHA-384": api.USM_AUTH_HMAC256_SHA384,
+            "SHA-512": api.USM_AUTH_HMAC384_SHA512,
+            "DES": api.USM_PRIV_CBC56_DES,
+            "AES": api.USM_PRIV_CFB128_AES,
+            "AES-192": api.USM_PRIV_CFB192_AES_BLUMENTHAL,
+            "AES-256": api.USM_PRIV_CFB256_AES_BLUMENTHAL,
+            "AES-192-Cisco": api.USM_PRIV_CFB192_AES,
+            "AES-256-Cisco": api.USM_PRIV_CFB256_AES,
+        }
+        return api.UsmUserData(
+            mine.user,
+            authKey=auth.reveal() if auth is not None else None,
+            privKey=privacy.reveal() if privacy is not None else None,
+            authProtocol=protocols[mine.auth] if auth is not None else api.USM_AUTH_NONE,
+            privProtocol=protocols[mine.privacy] if privacy is not None else api.USM_PRIV_NONE,
+        )
+
+    def _indicated(self, indication: Any) -> None:
+        name, told = type(indication).__name__, words(str(indication), self._credentials.secrets)
+        if name == "RequestTimedOut":
+            raise Silent(self._nothing())
+        if name in _NO_RIGHTS:
+            raise Refused(
+                f"{self.place} does not accept the v3 user {self._credentials.user!r}: {_NO_RIGHTS[name]} ({told})"
+            )
+        raise Silent(f"{self.place}: {told}")
+
+    def _nothing(self) -> str:
+        tries = "" if not self.retries else f" {self.retries + 1} times"
+        # An agent drops requests with a community that it does not know, and says nothing (RFC 3584).
+        doubt = "the privacy key is wrong" if self._credentials.version == "3" else "it does not know this community"
+        return f"no answer from {self.place} within {self.timeout:g} s{tries}: unreachable, or {doubt}"
+
+    def _failed(self, status: int) -> NoReturn:
+        name = _STATUS.get(status, f"error status {status}")
+        why = "; these credentials may not write" if name in _READ_ONLY else ""
+        raise (Silent if name in {"genErr", "resourceUnavailable", "tooBig"} else Refused)(
+            f"{self.place} said {name}{why}"
+        )
+
+
+class _Session:
+    """pysnmp's engine with the loop that it lives in; closed with its agent at the latest."""
+
+    def __init__(self, owner: Agent, api: Any) -> None:
+        loop = asyncio.new_event_loop()
+        self._loop = loop
+        self.engine: Any = self.run(_made(api))
+        self.close = weakref.finalize(owner, _close, loop, self.engine)
+
+    def run(self, what: Coroutine[Any, Any, _T]) -> _T:
+        return self._loop.run_until_complete(what)
+
+
+async def _made(api: Any) -> Any:
+    return api.SnmpEngine()  # it takes the running loop
+
+
+def _close(loop: asyncio.AbstractEventLoop, engine: Any) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        _close_now(loop, engine)
+    else:  # the garbage collector came by while this thread is inside another session's loop
+        thread = threading.Thread(target=_close_now, args=(loop, engine))
+        thread.start()
+        thread.join()
+
+
+def _close_now(loop: asyncio.AbstractEventLoop, engine: Any) -> None:
+    async def stop() -> None:
+        engine.close_dispatcher()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    try:
+        loop.run_until_complete(stop())
+    finally:
+        loop.close()
+
+
+def _integers(api: Any, answer: Any) -> dict[Oid, int]:
+    """Integers among the answer's values; noSuchObject, noSuchInstance and texts are passed over."""
+    found: dict[Oid, int] = {}
+    for name, value in answer:
+        if not isinstance(value, (api.NoSuchObject, api.NoSuchInstance, api.EndOfMibView)) and hasattr(
+            value, "__int__"
+        ):
+            try:
+                found[tuple(name)] = int(value)
+            except (TypeError, ValueError):
+                continue
+    return found
+
+
+_NO_RIGHTS: Mapping[str, str] = {
+    "UnknownUserName": "it knows no such user",
+    "WrongDigest": "the authentication key or its kind is wrong",
+    "AuthenticationFailure": "the authentication key or its kind is wrong",
+    "UnsupportedSecurityLevel": "it wants another level: authentication, privacy, or both",
+    "UnsupportedSecLevel": "it wants another level: authentication, privacy, or both",
+    "DecryptionError": "the privacy key or its kind is wrong",
+}
+#: RFC 3416, section 3.
+_STATUS: Mapping[int, str] = {
+    0: "noError",
+    1: "tooBig",
+    2: "noSuchName",
+    3: "badValue",
+    4: "readOnly",
+    5: "genErr",
+    6: "noAccess",
+    7: "wrongType",
+    8: "wrongLength",
+    9: "wrongEncoding",
+    10: "wrongValue",
+    11: "noCreation",
+    12: "inconsistentValue",
+    13: "resourceUnavailable",
+    14: "commitFailed",
+    15: "undoFailed",
+    16: "authorizationError",
+    17: "notWritable",
+    18: "inconsistentName",
+}
+_READ_ONLY = {"readOnly", "noAccess", "authorizationError", "notWritable"}
