@@ -239,16 +239,15 @@ def test_no_text_raises(text: str) -> None:
     Milestones().feed_line(1.0, 1, text)
 
 
-@pytest.mark.parametrize(
-    "filling", ["a", " ", "0", ".", ":", "[", "#", "0.00 ", "a: ", "login: ", "T #", "Begin: ", "1.2.3.4 "]
-)
+@pytest.mark.parametrize("filling", ["a", " ", "0", ".", "[", "#", "login: ", "Begin: "])
 def test_no_line_is_slow(filling: str) -> None:
-    """4096 characters that nearly match, behind every key: no pattern may go back and forth over them."""
+    """1500 characters that nearly match, behind and before every key: no pattern may go back and forth over them."""
     keys = sorted({rule.key for rule in RULES})
+    long = filling * (1500 // len(filling))
     start = time.process_time()
     for key in keys:
         milestones = Milestones()
-        for text in (key + filling * (4096 // len(filling)), filling * (4000 // len(filling)) + key):
+        for text in (key + long, long + key):
             milestones.feed_line(1.0, 1, text)
     per_line = (time.process_time() - start) / (2 * len(keys))
-    assert per_line < 0.005
+    assert per_line < 0.002
