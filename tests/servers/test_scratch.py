@@ -79,7 +79,8 @@ def test_what_is_not_a_rigs_stays(tmp_path: Path) -> None:
 
 
 def test_a_forged_note_of_the_sockets_removes_nothing_else(tmp_path: Path) -> None:
-    path, _ = left_by_a_killed_rig(tmp_path / "base")
+    path, sockets = left_by_a_killed_rig(tmp_path / "base")
+    sockets.rmdir()
     precious = tmp_path / "piboot-precious"
     precious.mkdir()
     (path / "sockets").write_text(str(precious))
