@@ -21,9 +21,9 @@ _NOTHING_AFTER = {1: 0.3, 4: 25.0, 5: 25.0, 6: 1.0, 7: 0.1}
 #: Between two tries of the NETWORK mode (release notes 2020-06-03); a wait of software, not scaled.
 _RETRY_PAUSE = 5.0
 _RESTART_PAUSE = 0.1
-#: REBOOT_ON_FATAL_ERROR: the error pattern is shown three times first; how long that takes is inferred.
-_PATTERN = 12.0
 _BOOTSYS, _BOOTLOADER = 0.07, 2.12
+#: Memory chips by the board's MiB, as the bootloader names them (public logs of 2, 4 and 8 GB boards).
+_CHIPS = {1024: "8Gb x1", 2048: "16Gb x1", 4096: "16Gb x2", 8192: "32Gb x2"}
 
 
 def program(m: Machine) -> Steps[None]:
@@ -52,7 +52,8 @@ def _banners(m: Machine, *, warm: bool) -> Steps[None]:
     date = datetime.date.fromisoformat(release.date)
     stamp = int(datetime.datetime(date.year, date.month, date.day, 12, tzinfo=datetime.UTC).timestamp())
     pm_rsts = "0x00000020" if warm else "0x00001000"
-    memory = f"Initialising SDRAM 'Micron' {m.memory_mb // 256}Gb x2 total-size: {m.memory_mb // 128} Gbit 3200"
+    size = identity.memory_mb
+    memory = f"Initialising SDRAM 'Micron' {_CHIPS.get(size, '32Gb x2')} total-size: {size // 128} Gbit 3200"
     yield from m.until(_BOOTSYS)
     if not release.iso_banner:
         # Before 2024-04-17: one banner, the month in letters, board and serial number as bare numbers.

@@ -41,6 +41,11 @@ class Identity:
     def serial_text(self) -> str:
         return f"{self.serial:08x}"
 
+    @property
+    def memory_mb(self) -> int:
+        """From bits 20 to 22 of the revision code (revision-codes.adoc)."""
+        return 256 << (self.revision >> 20 & 7)
+
     def guid(self) -> bytes:
         """Option 97: a type octet 0, then fourcc, revision, MAC[2..5] and serial, numbers little endian."""
         serial = self.serial.to_bytes(4, "little")

@@ -38,7 +38,6 @@ class Eeprom:
     mac_address: bytes | None = None
     boot_uart: bool = True
     uart_baud: int = 115200
-    reboot_on_fatal_error: bool = True
 
     @property
     def static(self) -> bool:
@@ -138,7 +137,6 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MAC_ADDRESS": ("mac_address", _mac),
     "BOOT_UART": ("boot_uart", _flag),
     "UART_BAUD": ("uart_baud", _number(300, 4_000_000)),
-    "REBOOT_ON_FATAL_ERROR": ("reboot_on_fatal_error", _flag),
 }
 #: Keys that a real bootconf.txt may hold and that change nothing here: taken without a word.
 _WITHOUT_EFFECT = frozenset(
@@ -155,7 +153,7 @@ _WITHOUT_EFFECT = frozenset(
         *("BOOT_MENU_OPTIONS", "NET_INSTALL_ENABLED", "NET_INSTALL_AT_POWER_ON", "NET_INSTALL_KEYBOARD_WAIT"),
         *("SD_BOOT_MAX_RETRIES", "SD_QUIRKS", "SD_OVERCURRENT_CHECK", "USB_MSD_DISCOVER_TIMEOUT"),
         *("USB_MSD_LUN_TIMEOUT", "USB_MSD_PWR_OFF_TIME", "USB_MSD_STARTUP_DELAY", "PARTITION", "PARTITION_WALK"),
-        *("BOOT_WATCHDOG_TIMEOUT", "BOOT_WATCHDOG_PARTITION"),
+        *("BOOT_WATCHDOG_TIMEOUT", "BOOT_WATCHDOG_PARTITION", "REBOOT_ON_FATAL_ERROR"),
     )
 )
 #: Keys that would change what is seen on the wire: better refused than ignored.

@@ -35,7 +35,6 @@ class Machine:
     clock: Callable[[], float]
     rng: random.Random
     speed: float = 1.0
-    memory_mb: int = 8192
     prefix: str = ""
     server: bytes = NO_IP
     server_mac: bytes = b""

@@ -12,7 +12,7 @@ from typing import Any
 from harness import clock
 from harness.emulator import bootloader, handover, qemu
 from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
-from harness.emulator.loop import Loop, Timer
+from harness.emulator.loop import EPOLLIN, Loop, Timer
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Payload
 from harness.emulator.serial import SerialLine
@@ -167,6 +167,9 @@ class VirtualPi:
     def _fail(self, why: str) -> None:
         """The emulation itself has failed: the board falls silent, and whoever asks for its state is told why."""
         self._cancel()
+        if self._qemu is not None:
+            self._qemu.kill()
+            self._qemu = None
         self.phase, self.error = "halted", why
         self.log(f"error: {why}")
 
@@ -174,7 +177,7 @@ class VirtualPi:
 
     def _listen(self) -> None:
         if not self._watching and self._tap.fd >= 0:
-            self._loop.watch(self._tap.fd, lambda _events: self._frames())
+            self._loop.watch(self._tap.fd, self._frames)
             self._watching = True
 
     def _ignore(self) -> None:
@@ -194,9 +197,13 @@ class VirtualPi:
         else:
             self._timer = self._loop.at(self._loop.clock() + _LINK_POLL, lambda: self._await_link(deadline))
 
-    def _frames(self) -> None:
+    def _frames(self, events: int) -> None:
         effect = self._effect
-        if isinstance(effect, Stream):
+        if events & ~EPOLLIN:
+            # The interface is gone; the descriptor would stay "ready" for ever.
+            self._link_down()
+            self._fail(f"the tap {self._tap.name} was taken away while the board used it")
+        elif isinstance(effect, Stream):
             self._stream(effect)
         elif isinstance(effect, Recv):
             if self._loop.clock() >= effect.deadline:
@@ -277,7 +284,10 @@ class VirtualPi:
         else:
             # The guest has restarted the board within one boot: the first hand-over stays the record's.
             self._record["again"].append(record["t"])
-        handover.write_json(self._folder / "handover.json", self._record)
+        try:
+            handover.write_json(self._folder / "handover.json", self._record)
+        except OSError as error:  # the guest runs all the same
+            self.log(f"handover.json cannot be written: {error}")
 
     def _printed(self, data: bytes) -> None:
         if self._heard:

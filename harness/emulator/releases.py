@@ -27,7 +27,7 @@ class Release:
     seconds since power-on; block_limit: the last block number a transfer may have, 0 for none; sig_first: vl805.sig
     is asked; doubling: DHCP resends after 4, 8, 16 s instead of every 4 s; siaddr_boot: an OFFER with nothing but
     siaddr is enough; needs_class: option 43 counts only beside option 60 "PXEClient"; arp_tries, arp_wait: requests
-    for the server's MAC, and seconds between them; fatal_resets: an error pattern is followed by a reset.
+    for the server's MAC, and seconds between them.
     """
 
     date: str = FIRST
@@ -43,7 +43,6 @@ class Release:
     needs_class: bool = False  # I: the strings stand together in the parser; raw-text option 43 was seen to work
     arp_tries: int = 5  # I
     arp_wait: float = 1.0  # I
-    fatal_resets: bool = False
 
     @property
     def version(self) -> str:
@@ -59,7 +58,6 @@ _CHANGES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("2024-04-17", {"iso_banner": True, "doubling": False}),
     ("2024-05-17", {"stamped": True}),
     ("2025-09-22", {"block_limit": 0}),
-    ("2026-04-14", {"fatal_resets": True}),
 )
 
 

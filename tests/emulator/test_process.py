@@ -292,3 +292,25 @@ class TestQemu:
             "the end of QEMU",
             lambda: "it runs",
         )
+
+
+def test_a_tap_that_is_taken_away_is_told(bench: Bench, tmp_path: Path):
+    """And the process does not spin on it. Last, since the third board's emulator has been killed above."""
+    bench.in_client("ip", "tuntap", "add", "dev", "lost", "mode", "tap")
+    bench.in_client("ip", "link", "set", "lost", "up")
+    board = {"name": "x", "model": "pi4", "serial_number": "00000001", "mac": "dc:a6:32:01:02:99", "speed": 200}
+    board |= {"tap": "lost", "control": str(tmp_path / "c"), "status": str(tmp_path / "s"), "artefacts": str(tmp_path)}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"boards": [board | {"log": str(tmp_path / "log")}]}), encoding="utf-8")
+    process = bench.rig.spawn(
+        "client", [sys.executable, "-m", "harness.emulator", str(config)], stderr=tmp_path / "err"
+    )
+    until((tmp_path / "s").exists, "status file", (tmp_path / "err").read_text)
+    port = VirtualPort(tmp_path / "c", folder=tmp_path)
+    port.on()
+    time.sleep(0.5)  # it sends DISCOVERs that nobody hears
+    bench.in_client("ip", "link", "delete", "lost")
+    assert "the tap lost was taken away" in bench.phase(port, "halted")["error"]
+    process.signal(signal.SIGTERM)
+    process.wait(10)
+    assert process.returncode == 0

@@ -48,6 +48,10 @@ def test_current_release_stamps_its_lines_and_has_two_banners():
     assert any("serial 91cdf03d boardrev d03114 stc" in line for line in lines)
 
 
+def test_banner_names_the_memory_of_the_revision():
+    assert "Initialising SDRAM 'Micron' 32Gb x2 total-size: 64 Gbit 3200" in boot(NetServer(), seconds=3).text
+
+
 def test_old_release_has_one_banner_and_no_stamps():
     lines = boot(NetServer(samples.tree()), date="2021-07-06").text.split("\r\n")
     assert lines[0].startswith("RPi: BOOTLOADER release VERSION:")
