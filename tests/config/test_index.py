@@ -91,10 +91,10 @@ def test_a_warm_look_up_imports_neither_pydantic_nor_ruamel(lab: Path, tmp_path:
     program = """
 import sys, time
 before = set(sys.modules)
-started = time.perf_counter()
+started = time.process_time()
 from harness.config import board_index
 boards = board_index(sys.argv[1], sys.argv[2])
-took = time.perf_counter() - started
+took = time.process_time() - started
 heavy = sorted(name for name in set(sys.modules) - before if name.split(".")[0] in {"pydantic", "pydantic_core", "ruamel"})
 print(boards[0].name, heavy, took)
 """
@@ -107,5 +107,5 @@ print(boards[0].name, heavy, took)
         for _ in range(3)
     ]  # fmt: skip
     assert runs[0][:2] == ["a", "[]"]
-    # 1.5 ms beside pytest, which has json and hashlib loaded; 6 ms without; a busy machine is given room.
-    assert min(float(run[2]) for run in runs) < 0.1
+    # Processor time: 1.5 ms beside pytest, which has json and hashlib loaded, about 10 ms without. Pydantic alone takes 200.
+    assert min(float(run[2]) for run in runs) < 0.15
