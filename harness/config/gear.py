@@ -52,8 +52,8 @@ class PluginPower(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    # Not "emulated": an editor would find the shipped lab's power port to be two kinds at once.
-    driver: Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "emulated"}})]
+    # None of ours: an editor would find the shipped lab's power port to be two kinds at once.
+    driver: Annotated[str, WithJsonSchema({"type": "string", "not": {"enum": ["emulated", *DRIVERS]}})]
     """Name of the driver."""
 
     @model_validator(mode="after")
