@@ -74,9 +74,6 @@ class Eeprom(Section):
     UART_BAUD: Annotated[int, Field(strict=True, ge=300, le=4_000_000)] | None = Field(default=None, examples=[115200])
     """Baud rate of that log."""
 
-    REBOOT_ON_FATAL_ERROR: _Flag | None = Field(default=None, examples=[1])
-    """1: an error pattern of the LED is followed by a reset."""
-
     @field_validator("BOOT_ORDER")
     @classmethod
     def _digits(cls, value: int | None) -> int | None:
