@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,8 @@ from harness.config import (
     ExternalServer,
     InterfaceWire,
     LabConfig,
-    PluginPower,
     SerialConsole,
 )
-from harness.config.gear import POWER_GROUP
 from harness.errors import ConfigError
 from harness.gear import Gear, Pulse, local_capture, rig_capture, serial_console
 from harness.models import MODELS
@@ -251,20 +249,18 @@ class Lab(AbstractContextManager["Lab"]):
     def _real(self, config: BoardConfig) -> Board:
         wire, console = self.config.wire_of(config), config.console
         serial = console if isinstance(console, SerialConsole) else None
+
+        @cache
+        def port() -> PowerPort:
+            from harness.power.opening import open_port  # noqa: PLC0415
+
+            return open_port(config.power)
+
         gear = Gear(
-            power=lambda _folder: _plugin_port(config),
+            power=lambda _folder: port(),
             open_console=serial_console(serial.port, serial.baud) if serial else None,
             open_capture=local_capture(wire.interface, config.mac, wire.filter)
             if isinstance(wire, InterfaceWire)
             else None,
         )
         return self._make(config, gear)
-
-
-def _plugin_port(config: BoardConfig) -> PowerPort:
-    """The power port that another package's driver makes (entry point group `piboot.power`)."""
-    power = config.power
-    assert isinstance(power, PluginPower)  # noqa: S101 - the loader allows no other driver for a real board
-    point = next(point for point in entry_points(group=POWER_GROUP) if point.name == power.driver)
-    port: PowerPort = point.load()(**power.options)
-    return port

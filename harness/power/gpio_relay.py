@@ -50,7 +50,8 @@ class GpioRelayPort(SwitchedPort):
     def look(self) -> State:
         answer = self._ask({"op": "state"}).get("state")
         if answer not in {"on", "off"}:
-            raise Silent(f"the holder of {self._wiring.place} said {words(str(answer))}")
+            self.detail = f"its holder said {words(str(answer))}"
+            return "unknown"
         state: Want = "on" if answer == "on" else "off"
         self.detail = f"GPIO{self._wiring.pin} reads {'high' if self._wiring.level(state) else 'low'}"
         return state

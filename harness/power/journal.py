@@ -4,14 +4,15 @@
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from harness import clock
 from harness.boot.events import PowerEdge
 from harness.errors import ConfigError, InfraError
-from harness.power.port import PowerPort, State
+from harness.power.evidence import Evidence, Loss
+from harness.power.port import PowerPort, State, cycle
 
 FILE = "power.jsonl"
 
@@ -27,7 +28,16 @@ class PowerJournal:
     def edge(self, on: bool, phase: Literal["asked", "confirmed"], detail: str = "") -> PowerEdge:
         """Write an edge that happens now. InfraError: the disk is full or the folder is gone."""
         edge = PowerEdge(clock.now(), on, phase, detail)
-        line = json.dumps({"t": edge.t, "on": on, "phase": phase, "detail": detail}) + "\n"
+        self._write({"t": edge.t, "on": on, "phase": phase, "detail": detail})
+        self._on_edge(edge)
+        return edge
+
+    def loss(self, loss: Loss) -> None:
+        """Write what is known of the board's loss of power: {"t", "phase": "loss", "proved": bool or null, "detail"}; no edge."""
+        self._write({"t": clock.now(), "phase": "loss", "proved": loss.proved, "detail": loss.words})
+
+    def _write(self, row: dict[str, object]) -> None:
+        line = json.dumps(row) + "\n"
         try:
             with self._lock:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -41,8 +51,6 @@ class PowerJournal:
                 place=str(self.path),
                 remedy="make room on this disk, or give another folder with --reports",
             ) from error
-        self._on_edge(edge)
-        return edge
 
 
 class JournaledPort:
@@ -72,6 +80,12 @@ class JournaledPort:
 
     def state(self) -> State:
         return self.port.state()
+
+    def cycle(self, off_time: float, evidence: Sequence[Evidence] = ()) -> Loss:
+        """As `port.cycle`, with the loss of power on the journal."""
+        loss = cycle(self, off_time, evidence=evidence)
+        self.journal.loss(loss)
+        return loss
 
 
 def edges_of(path: Path) -> list[PowerEdge]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`driver: pdu`: an outlet behind pdudaemon (github.com/pdudaemon/pdudaemon), by its HTTP listener.
 
-pdudaemon tells no state: GET /power/control/on|off?hostname=&port= (or ?alias=) is answered 200 when the job was done (1.x), or
-merely queued (0.x), and 500 for an unknown outlet. So the state comes from a program of the lab's owner (`read_back`), or from
-nowhere: then the port's state is "unknown", and on the record stands that nothing was read back.
+pdudaemon tells no state: GET /power/control/on|off?hostname=&port= (or ?alias=) is answered 200 when the job was done (1.x),
+or whatever came of it (0.x, Debian 12), and 500 for an unknown outlet. So the state comes from a program of the lab's owner
+(`read_back`), or from nowhere: then the port's state is "unknown", and on the record stands that nothing was read back.
 """
 
 import urllib.parse

@@ -18,15 +18,17 @@ class PoeSnmpPort(SwitchedPort):
     def __init__(self, agent: Agent, *, port: int, group: int = 1, timing: Timing | None = None) -> None:
         super().__init__(f"PoE switch {agent.place} port {port}", timing or Timing(limit=20.0, poll=0.25))
         self._agent, self._port = agent, Port(group, port)
+        self._last: Reading | None = None
         self._before: Reading | None = None
 
     def order(self, want: Want) -> None:
-        self._before = self._read() if want == "on" else None
+        # Counters that go up from here on tell why the port does not deliver.
+        self._before = self._last if want == "on" else None
         self._agent.set(self._port.admin, ENABLE if want == "on" else DISABLE)
 
     def look(self) -> State:
-        now = self._read()
-        self.detail = now.words
+        now = Reading.of(self._port, self._agent.get(self._port.needed, self._port.wanted))
+        self._last, self.detail = now, now.words
         if self._before is not None and now.state != "on" and (cause := now.cause(self._before)):
             raise Refused(f"port {self._port.index}: {cause}")
         return now.state
@@ -42,6 +44,3 @@ class PoeSnmpPort(SwitchedPort):
                 super()._switch(want)
             finally:
                 self._before = None  # later looks are not about this order
-
-    def _read(self) -> Reading:
-        return Reading.of(self._port, self._agent.get(self._port.needed, self._port.wanted))

@@ -12,11 +12,12 @@ Invariants of a `PowerPort`, kept by every driver (tests/power/test_contract.py)
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from harness.errors import InfraError
+from harness.power.evidence import Evidence, Loss, power_loss
 
 State = Literal["on", "off", "unknown"]
 
@@ -105,13 +106,15 @@ def cycle(
     port: PowerPort,
     off_time: float,
     *,
+    evidence: Sequence[Evidence] = (),
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Off, `off_time` seconds counted from the confirmed off, on.
+) -> Loss:
+    """Off, `off_time` seconds counted from the confirmed off, on; returns what is known of the board's loss of power.
 
-    InfraError: the port does not do it, or power came back by itself meanwhile (the board was then not without power for
-    `off_time`, and what it does next proves nothing).
+    evidence: asked just before power-on. InfraError: the port does not do it; or power came back by itself meanwhile, or
+    something says that the board still lives (it was then not without power, and what it does next proves nothing). In
+    these two cases the port is left as it is.
     """
     port.off()
     since = monotonic()
@@ -122,4 +125,11 @@ def cycle(
             f"{port.identity} is {state} again before it was told to: the board was not without power for {off_time:g} s",
             remedy="look whether somebody else switches this port (another lab, the switch's own schedule)",
         )
+    loss = power_loss(evidence)
+    if loss.proved is False:
+        raise InfraError(
+            f"{port.identity} says off, but the board did not lose power: {loss.words}",
+            remedy="is this the board's port? is it fed by anything else (USB, HDMI, a second supply, a relay that sticks)?",
+        )
     port.on()
+    return loss

@@ -87,7 +87,8 @@ class Agent:
             import pysnmp.hlapi.v3arch.asyncio as api  # noqa: PLC0415 - 0.1 s which only PoE labs need to spend
         except ImportError as error:
             raise InfraError(
-                f"pysnmp cannot be imported: {error}", remedy="pip install 'piboot[snmp]' into the harness' venv"
+                f"pysnmp cannot be imported: {error}",
+                remedy="run script/setup: it belongs to the harness' dependencies",
             ) from error
         try:
             if self._session is None:
