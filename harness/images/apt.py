@@ -5,6 +5,7 @@ apt runs with lists, cache and sources of its own in a folder of ours; its proxy
 of the machine (/etc/apt/apt.conf.d). Packages are checked by apt against the archive's signed lists (SHA-256) as usual.
 """
 
+import hashlib
 import os
 import shlex
 from collections.abc import Sequence
@@ -17,9 +18,7 @@ from harness.images.tools import KEYRING, remove, run
 SUITE = "bookworm"  # its initramfs-tools uses klibc's ipconfig and nfsmount, whose console lines the judge knows
 COMPONENTS = "main non-free-firmware"  # the latter for raspi-firmware
 MIRROR = "http://deb.debian.org/debian"
-NETWORK = (
-    "check the network and the mirror (PIBOOT_DEBIAN_MIRROR), then run it again: it goes on from the last complete step"
-)
+NETWORK = "check the network and the mirror (PIBOOT_DEBIAN_MIRROR), then run it again: what was downloaded is kept"
 
 
 def mirror() -> str:
@@ -90,12 +89,15 @@ class PrivateApt:
         listing = run(
             ["apt-get", *self.options(), "download", "--print-uris", *names], what, deadline=60, remedy=NETWORK
         )
-        # 'URL' FILE SIZE SHA256:...; the file name carries the version with %3a for the epoch's colon.
-        files = [words[1] for words in (shlex.split(line) for line in listing.splitlines()) if len(words) >= 4]
+        expected = parse_uris(listing)
+        for file, digest in expected.items():
+            # apt-get itself takes a file of the right size for the right file.
+            if (into / file).exists() and sha256(into / file) != digest:
+                (into / file).unlink()
         fetch = ["env", f"--chdir={into}", "apt-get", *self.options(), "-q", "download", *names]
         run(fetch, what, deadline=900, remedy=NETWORK)
         packages = {}
-        for file in files:
+        for file in expected:
             name, version, _ = file.split("_", 2)
             packages[name] = Package(name, version.replace("%3a", ":"), into / file)
         lost = [name for name in names if name not in packages or not packages[name].deb.exists()]
@@ -106,6 +108,20 @@ class PrivateApt:
                 if old != package.deb:
                     old.unlink(missing_ok=True)
         return packages
+
+
+def parse_uris(listing: str) -> dict[str, str]:
+    """File name → SHA-256 from `apt-get download --print-uris`: lines of 'URL' FILE SIZE SHA256:HEX.
+
+    The file name carries the version, with %3a for an epoch's colon.
+    """
+    lines = [shlex.split(line) for line in listing.splitlines() if " SHA256:" in line]
+    return {words[1]: words[3].removeprefix("SHA256:") for words in lines if len(words) == 4}
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def host_acquire_options() -> list[str]:

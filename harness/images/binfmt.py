@@ -7,6 +7,7 @@ command: mounted in the command's own mount namespace, the entry taken back when
 live only as long as some mount of the file system does; before, they stay, so they are also removed by name.)
 """
 
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,30 +25,33 @@ REMEDY = (
     "in a container do this on its host, or run the container privileged"
 )
 
-# F: the interpreter is opened when registered, so that it is found inside a chroot too.
+# F: the interpreter is opened when registered, so that it is found inside a chroot too. Each command registers under a name of
+# its own and relies on no other command's entry: that one may end first and take its entry along.
 WRAPPER = f"""
-line=$1; shift
+name=$1 line=$2; shift 2
 [ -e {FOLDER}/register ] || mount -t binfmt_misc binfmt_misc {FOLDER} || exit {NO_BINFMT}
 found=
 for entry in {FOLDER}/*; do
-  [ "${{entry##*/}}" != {NAME} ] && grep -qs '^enabled' "$entry" && grep -qs '^flags:.*F' "$entry" &&
+  case "$entry" in {FOLDER}/{NAME}-*) continue ;; esac
+  grep -qs '^enabled' "$entry" && grep -qs '^flags:.*F' "$entry" &&
     grep -qs '^magic 7f454c460201010000000000000000000200b7' "$entry" && found=$entry
 done
-if [ -z "$found" ] && [ ! -e {FOLDER}/{NAME} ]; then
+if [ -z "$found" ]; then
   printf '%s' "$line" > {FOLDER}/register || exit {NO_BINFMT}
 fi
 code=0
 "$@" || code=$?
-[ ! -e {FOLDER}/{NAME} ] || echo -1 > {FOLDER}/{NAME}
+[ ! -e "{FOLDER}/$name" ] || echo -1 > "{FOLDER}/$name"
 exit $code
 """
 
 
 def run_arm64(argv: Sequence[str | Path], what: str, *, interpreter: str, deadline: float, remedy: str = "") -> str:
     """As tools.run(private=True), with the kernel running arm64 programs by `interpreter` (qemu-aarch64-static's path)."""
-    line = f":{NAME}:M::{MAGIC}:{MASK}:{interpreter}:F"
+    name = f"{NAME}-{uuid.uuid4().hex[:12]}"
+    line = f":{name}:M::{MAGIC}:{MASK}:{interpreter}:F"
     try:
-        return run(["sh", "-c", WRAPPER, "sh", line, *argv], what, deadline=deadline, private=True, remedy=remedy)
+        return run(["sh", "-c", WRAPPER, "sh", name, line, *argv], what, deadline=deadline, private=True, remedy=remedy)
     except InfraError as error:
         if f"ended with {NO_BINFMT};" not in error.what:
             raise

@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         data["packages"] = tuple(data["packages"])
         data["boot"] = {name: (int(size), str(digest)) for name, (size, digest) in data["boot"].items()}
         return Manifest(**data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

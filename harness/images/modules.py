@@ -117,7 +117,7 @@ def modinfo(data: bytes) -> list[tuple[str, str]]:
                 offset, size = struct.unpack_from("<QQ", data, table + i * entry + 0x18)
                 fields = data[offset : offset + size].decode("utf-8", "replace").split("\0")
                 return [(key, value) for key, sep, value in (field.partition("=") for field in fields) if sep]
-    except struct.error:
+    except (struct.error, OverflowError):
         return []
     return []
 

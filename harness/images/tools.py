@@ -97,7 +97,7 @@ def run(
     if code == 0:
         return text
     ended = f"ended with {code}" if code is not None else f"not done after {time.monotonic() - started:.0f} s"
-    tail = "\n".join(f"    {line}" for line in text.strip().splitlines()[-12:])
+    tail = "\n".join(f"    {line[:300]}" for line in text.strip().splitlines()[-12:])
     raise InfraError(f"{what}: {command[0]} {ended}; it said last:\n{tail}", remedy=remedy)
 
 
