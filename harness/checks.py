@@ -8,9 +8,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from harness.checks_gear import gear_checks
 from harness.config import EmulatedServer, LabConfig
 from harness.config.mistakes import plain
+from harness.config.secret import SecretSource
 from harness.errors import ConfigError
 from harness.probes import Check, Probes
 
@@ -250,15 +253,30 @@ def _memory(lab: LabConfig, probes: Probes) -> Check:
 
 def _secrets(lab: LabConfig) -> Iterator[Check]:
     for board in lab.boards.values():
-        if board.login is None or board.login.password is None:
-            continue
-        name, why = f"password of {board.name}", "logging in"
-        try:
-            board.login.password.resolve()
-        except ConfigError as error:
-            yield Check(name, False, f"{error.place}: {error.what}", error.remedy, why)
-        else:
-            yield Check(name, True, "there", "", why)
+        for path, source in _sources(board):
+            name, why = (
+                f"{path} of {board.name}",
+                "logging in" if path.startswith("login") else f"reaching {board.name}",
+            )
+            try:
+                source.resolve()
+            except ConfigError as error:
+                yield Check(name, False, f"{error.place}: {error.what}", error.remedy, why)
+            else:
+                yield Check(name, True, "there", "", why)
+
+
+def _sources(section: BaseModel, path: str = "") -> Iterator[tuple[str, SecretSource]]:
+    """Every secret that a section names, at any depth, with its keys: ("login.password", source)."""
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        for word, item in inner:
+            here = ".".join(part for part in (path, key, word) if part)
+            if isinstance(item, SecretSource):
+                yield here, item
+            elif isinstance(item, BaseModel):
+                yield from _sources(item, here)
 
 
 __all__ = ["Check", "failed", "format_table", "run_checks"]

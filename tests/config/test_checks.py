@@ -13,7 +13,7 @@ import pytest
 from harness import checks
 from harness.checks import Check, failed, format_table, run_checks
 from harness.config import LabConfig, loads
-from harness.images import tools
+from harness.images import KINDS, tools
 from harness.images.build import DEBIAN_TOOLS
 from harness.probes import Probes
 from harness.servers.programs import requirements
@@ -67,8 +67,8 @@ class Machine(Probes):
     def is_character_device(self, path: str) -> bool:
         return f"{path}:character" not in self.files_missing
 
-    def has_capabilities(self, program: str) -> bool:  # noqa: ARG002
-        return self.capabilities
+    def has_capabilities(self, program: str) -> bool:
+        return self.capabilities and self.exists(program)
 
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         self.ran.append(argv)
@@ -80,11 +80,11 @@ class Machine(Probes):
     def free_memory(self) -> int | None:
         return self.memory
 
-    def users_of(self, device: str) -> list[tuple[int, str]]:  # noqa: ARG002
-        return self.users
+    def users_of(self, device: str) -> list[tuple[int, str]]:
+        return self.users if self.exists(device) else []
 
-    def image_is_built(self, root: str) -> bool | None:  # noqa: ARG002
-        return self.built
+    def image_is_built(self, root: str) -> bool | None:
+        return self.built if root in KINDS else None
 
 
 @pytest.fixture
@@ -228,7 +228,16 @@ def test_a_password_is_looked_for_and_not_shown(real: LabConfig, monkeypatch: py
     assert "planted-secret" not in format_table(run_checks(real, Machine()))
     monkeypatch.delenv("PI_PASSWORD")
     (check,) = failed(run_checks(real, Machine()))
-    assert (check.name, "not set" in check.found) == ("password of b", True)
+    assert (check.name, "not set" in check.found) == ("login.password of b", True)
+
+
+def test_the_secrets_of_power_ports_are_looked_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    power = "power: {driver: command, on: [a], off: [b], read_back: {command: [c], on: {status: 0}, off: {status: 1}}, "
+    text = changed("power: {driver: relay, pin: 17}", power + "environment: {TOKEN: {env: RELAY_TOKEN}}}", REAL)
+    monkeypatch.setenv("PI_PASSWORD", "x")
+    monkeypatch.delenv("RELAY_TOKEN", raising=False)
+    (check,) = failed(run_checks(loads(text), Machine()))
+    assert (check.name, "RELAY_TOKEN is not set" in check.found) == ("power.environment.TOKEN of b", True)
 
 
 def test_the_table_is_for_a_tired_person() -> None:
