@@ -90,7 +90,10 @@ class ArpMessage:
 
 @dataclass(frozen=True, slots=True)
 class TransferStarted:
-    """A TFTP read request (RRQ, RFC 1350); what became of it comes as `TransferEnded` with the same `packet`."""
+    """A TFTP read request (RRQ, RFC 1350); what became of it comes as `TransferEnded` with the same `packet`.
+
+    asked_by: as in `TftpTransfer`; client_mac: the source of the frame ("" when not known).
+    """
 
     t: float
     packet: int
@@ -101,6 +104,8 @@ class TransferStarted:
     ttl: int
     ip_id: int
     options: tuple[tuple[str, str], ...] = ()
+    asked_by: str = ""
+    client_mac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ class RootConnect:
     protocol: str
     server_ip: str
     port: int
+    client_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,7 @@ class NfsMount:
     server_ip: str
     path: str
     status: int | None
+    client_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)

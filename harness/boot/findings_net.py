@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 from harness.boot.dhcp import MENU_TEXT, is_dotted
 from harness.boot.facts import Facts, line, packet
+from harness.boot.files import missed
+from harness.boot.findings_rom import is_rom, no_option_support, rom_gave_up, rom_offer
+from harness.boot.marks import STRANGERS
 from harness.boot.record import DhcpExchange, Evidence, Finding, TftpTransfer
 from harness.models import MODELS
 
@@ -61,8 +64,11 @@ def dhcp_unanswered(facts: Facts) -> Iterator[Finding]:
                 remedy="check its ranges and reservations for this MAC; with several servers, make one authoritative",
                 evidence=evidence,
             )
-        elif exchange.result == "offer only" and facts.failed == "dhcp":
-            yield _unusable(exchange, evidence)
+        elif exchange.result == "offer only" and (facts.failed == "dhcp" or is_rom(exchange)):
+            of_rom = list(rom_offer(facts, exchange))
+            yield from of_rom
+            if not of_rom and (facts.failed == "dhcp" or exchange.tftp_server is None):
+                yield _unusable(exchange, evidence)
 
 
 def _unusable(exchange: DhcpExchange, evidence: tuple[Evidence, ...]) -> Finding:
@@ -93,6 +99,11 @@ def _unusable(exchange: DhcpExchange, evidence: tuple[Evidence, ...]) -> Finding
         title, remedy = (
             f"{servers} told the boot server, but nobody offered an address",
             "check that the lease server has a free range for this network (proxy DHCP alone gives no address)",
+        )
+    elif is_rom(exchange):
+        title, remedy = (
+            f"{servers} made a good OFFER, and the board did not go on",
+            "look for a second server's OFFER behind it, and for ARP requests of the board that nobody answered",
         )
     else:
         title, remedy = (
@@ -132,8 +143,10 @@ def missing_files(facts: Facts) -> Iterator[Finding]:
     model = MODELS.get(facts.expectation.model)
     if model is None or facts.failed not in {"firmware", "kernel"}:
         return
-    start_elfs = tuple(name for name in (model.start_elf, "start.elf") if name)
+    start_elfs = tuple(dict.fromkeys((model.start_elf, "start.elf"))) if model.start_elf else ()
     groups: list[tuple[tuple[str, ...], str]] = [(start_elfs, "firmware")] if start_elfs else []
+    if model.bootloader == "rom":
+        groups.insert(0, (("bootcode.bin",), "firmware"))
     groups.append(((model.dtb,), "device tree"))
     groups.append((model.kernels, "kernel"))
     for names, what in groups:
@@ -160,6 +173,39 @@ def missing_files(facts: Facts) -> Iterator[Finding]:
 def _kernel_under_other_name(facts: Facts, what: str) -> bool:
     """config.txt may name any kernel: its default names are then refused without harm."""
     return what == "kernel" and facts.first("kernel.start") is not None
+
+
+def files_missed(facts: Facts) -> Iterator[Finding]:
+    """Files that the board went on without, although it wanted them: an overlay, cmdline.txt, the device tree."""
+    if facts.failed == "firmware":
+        return
+    gone = missed(facts.expectation.model, (t for t in facts.tftp if t.asked_by not in STRANGERS))
+    if gone:
+        yield Finding(
+            id="files-missing",
+            title=f"the server did not have {', '.join(dict.fromkeys(t.path for t in gone[:8]))}",
+            stage="firmware",
+            who="server",
+            remedy="put them where the board asks for them, or take them out of config.txt",
+            severity="warning",
+            evidence=tuple(packet(transfer) for transfer in gone[:8]),
+        )
+
+
+def os_dhcp_unanswered(facts: Facts) -> Iterator[Finding]:
+    """The bootloader got its address, the running system got none: its request looks different to the server."""
+    asked = [exchange for exchange in facts.dhcp if exchange.client == "os"]
+    if asked and asked[-1].result in {"no answer", "offer only", "nak"} and facts.failed not in {"dhcp", "firmware"}:
+        last = asked[-1]
+        yield Finding(
+            id="os-dhcp-no-answer",
+            title=f"the running system ({last.asked_by or 'os'}) asked {last.discovers} times for an address: {last.result}",
+            stage="initramfs",
+            who="server",
+            remedy="check that the DHCP server also answers clients without the PXE class, and the range's size",
+            severity="fault" if facts.failed in {"initramfs", "root"} else "warning",
+            evidence=_messages(last),
+        )
 
 
 def transfers_broken(facts: Facts) -> Iterator[Finding]:
@@ -221,8 +267,12 @@ def _messages(exchange: DhcpExchange) -> tuple[Evidence, ...]:
 NET_RULES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     no_sign_of_life,
     dhcp_unanswered,
+    rom_gave_up,
     strange_servers,
     missing_files,
+    files_missed,
+    no_option_support,
+    os_dhcp_unanswered,
     transfers_broken,
     retransmissions,
 )

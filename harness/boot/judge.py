@@ -16,6 +16,7 @@ from harness.boot.events import (
     PowerEdge,
     RootConnect,
     TransferEnded,
+    TransferStarted,
 )
 from harness.boot.expect import Expectation
 from harness.boot.facts import Facts
@@ -74,7 +75,11 @@ def judge(
     facts = Facts(
         expectation=expectation,
         stages=stages,
-        dhcp=dhcp.exchanges(event for event in ordered if isinstance(event, DhcpMessage)),
+        dhcp=dhcp.exchanges(
+            (event for event in ordered if isinstance(event, DhcpMessage)),
+            [event for event in ordered if isinstance(event, TransferStarted)],
+            speed=expectation.speed,
+        ),
         tftp=tuple(event.transfer for event in ordered if isinstance(event, TransferEnded)),
         milestones=tuple(event for event in ordered if isinstance(event, Milestone)),
         root=_root(ordered),

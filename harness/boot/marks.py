@@ -21,6 +21,12 @@ FATAL: dict[str, str] = {
 ROUNDS = 5
 REFUSALS = 3
 
+#: What a kernel says that found no root file system: it had done its own part.
+NO_ROOT = re.compile(r"root fs|root device|Root-NFS")
+
+#: Other programs' requests: a payload's (U-Boot, UEFI), or the running system's. They are not the firmware's files.
+STRANGERS = frozenset({"u-boot", "uefi", "ipxe", "pxe", "os"})
+
 #: File names of a kernel, whatever config.txt calls it: the last file that a firmware asks for.
 KERNEL = re.compile(r"(kernel|vmlinu|zImage|Image|u-boot)[^/]*$")
 

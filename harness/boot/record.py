@@ -47,7 +47,7 @@ class Stage(Part):
 
 
 class DhcpStep(Part):
-    """One message of an exchange, for the record: option values as hex."""
+    """One message of an exchange, for the record: option values as hex; hops and giaddr are not 0 behind a relay agent."""
 
     t: float
     packet: int
@@ -57,20 +57,26 @@ class DhcpStep(Part):
     yiaddr: str = "0.0.0.0"  # noqa: S104 - "unset" in BOOTP, nothing is bound
     siaddr: str = "0.0.0.0"  # noqa: S104
     server_id: str | None = None
+    hops: int = 0
+    giaddr: str = "0.0.0.0"  # noqa: S104
+    length: int = 0
     options: tuple[tuple[int, str], ...] = ()
 
 
 class DhcpExchange(Part):
     """One DHCP transaction of one client stage.
 
-    client: who asked: "firmware" (the boot ROM or bootloader of a Pi), "os" (a kernel, initramfs or operating system), "uefi",
-    "ipxe" or "u-boot". result: "ack", "nak", "offer only" (a boot ROM never sends REQUEST), "no answer", "incomplete".
+    client: what kind of program asked: "firmware" (the boot ROM or bootloader of a Pi), "os" (a kernel, initramfs or operating
+    system), "uefi", "ipxe", "u-boot" or "pxe" (another machine's network card). asked_by: which program, "rom",
+    "bootcode.bin", "eeprom", "klibc", "kernel", "udhcpc" ...; "" when not known. result: "ack", "nak", "offer only" (a boot
+    ROM never sends REQUEST), "no answer", "incomplete".
     tftp_from: "option 66" or "option 43", whichever named the TFTP server.
     """
 
     client: str
     xid: int
     mac: str
+    asked_by: str = ""
     start: float
     end: float
     duration_s: float
@@ -92,8 +98,8 @@ class TftpTransfer(Part):
     "early terminate" (a probe: the client only asked whether the file is there), "client error", "timeout" (given
     up), "incomplete" (the capture ends in it). kind: "get", or "probe" (ended by the client on purpose after OACK or
     the first block). bytes: of file content that was acknowledged; blocks: DATA blocks without repetitions;
-    retransmissions: repeated DATA and repeated RRQ. path: as on the wire; asked_by: "eeprom", "start4.elf",
-    "bootcode", "os", ... or "" when not known.
+    retransmissions: repeated DATA and repeated RRQ. path: as on the wire; asked_by: "rom", "bootcode.bin",
+    "start.elf", "eeprom", "start4.elf", "u-boot", "uefi", "ipxe", "os", or "" when not known.
     """
 
     path: str

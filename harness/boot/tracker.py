@@ -8,6 +8,7 @@ begin where the one before ended, so that no second of a boot is left out of the
 
 from collections.abc import Sequence
 
+from harness.boot.dhcp import names_server
 from harness.boot.events import (
     DhcpMessage,
     Event,
@@ -20,7 +21,8 @@ from harness.boot.events import (
     TransferStarted,
 )
 from harness.boot.expect import Expectation
-from harness.boot.marks import CONSOLE_ENDS, FATAL, KERNEL, REFUSALS, ROUNDS, Change, Mark
+from harness.boot.identity import sender
+from harness.boot.marks import CONSOLE_ENDS, FATAL, KERNEL, NO_ROOT, REFUSALS, ROUNDS, STRANGERS, Change, Mark
 from harness.boot.record import Evidence
 from harness.boot.stages import STAGES
 
@@ -35,7 +37,10 @@ class StageTracker:
         self.failed_at: str | None = None
         self.hopeless = ""
         self._last_transfer: tuple[float, Evidence] | None = None
+        self._client: str | None = None
         self._xids: set[int] = set()
+        self._offers: list[DhcpMessage] = []
+        self._initramfs_broken = False
         self._kernel: tuple[float, Evidence] | None = None
         self._rounds = 0
         self._refusals = 0
@@ -132,8 +137,10 @@ class StageTracker:
             if mark.start is None:
                 mark.start = message.t
                 mark.evidence.append(evidence)
-        elif message.type in {"OFFER", "BOOTREPLY"} and len(mark.evidence) < 6:
-            mark.evidence.append(evidence)
+        elif message.type in {"OFFER", "BOOTREPLY"}:
+            self._offers = [*self._offers[-7:], message]
+            if len(mark.evidence) < 6:
+                mark.evidence.append(evidence)
         elif message.type == "ACK" and not mark.done:
             mark.end = message.t
             mark.evidence.append(evidence)
@@ -141,15 +148,18 @@ class StageTracker:
             mark.evidence.append(evidence)
 
     def _of_firmware(self, message: DhcpMessage) -> bool:
-        """A bootloader's exchange: it calls itself PXEClient; an answer belongs to it by its xid."""
-        if message.from_client:
-            return (message.option(60) or b"").startswith(b"PXEClient:Arch:00000") or message.xid in self._xids
-        return message.xid in self._xids
+        """An exchange of the board's first bootloader; an answer belongs to it by its xid."""
+        if not message.from_client or message.xid in self._xids:
+            return message.xid in self._xids
+        kind = sender(message).kind
+        if self._client is None and kind != "os":
+            self._client = kind
+        return kind == self._client
 
     def _transfer_started(self, event: TransferStarted) -> None:
         mark = self.marks["firmware"]
         evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=f"RRQ {event.path}")
-        if mark.done:
+        if mark.done or self._strange(event.asked_by):
             return
         self._kernel = None
         if mark.start is None:
@@ -158,17 +168,27 @@ class StageTracker:
         dhcp = self.marks["dhcp"]
         if not dhcp.done:
             # A boot ROM sends no REQUEST: the OFFER that it took is the last one before its first file.
-            offer = next((e for e in reversed(dhcp.evidence) if "OFFER" in e.text or "BOOTREPLY" in e.text), None)
+            offers = [offer for offer in reversed(self._offers) if names_server(offer) == event.server_ip]
+            offer = next(iter(offers or self._offers[::-1]), None)
             self._end("link", event.t, evidence)
-            if offer is not None and offer.t is not None:
+            if offer is not None:
                 dhcp.end = offer.t
+                if all(one.ref != offer.packet for one in dhcp.evidence):
+                    text = f"DHCP {offer.type} of {offer.src_ip}"
+                    dhcp.evidence.append(Evidence(source="packet", ref=offer.packet, t=offer.t, text=text))
                 dhcp.note = "no ACK: the file request shows that the OFFER was taken"
             else:
                 dhcp.end = event.t
                 dhcp.inferred = True
                 dhcp.note = "no DHCP on the wire: a static address, or the capture began late"
 
+    def _strange(self, asked_by: str) -> bool:
+        """Whether another program than the board's first bootloader asks."""
+        return asked_by in STRANGERS and asked_by != self._client and self.marks["firmware"].start is not None
+
     def _transfer_ended(self, event: TransferEnded) -> None:
+        if self._strange(event.transfer.asked_by):
+            return
         if event.transfer.complete and not self.marks["firmware"].done:
             transfer = event.transfer
             text = f"{transfer.path} delivered, {transfer.bytes} bytes"
@@ -200,11 +220,16 @@ class StageTracker:
         evidence = Evidence(source="console", ref=event.line, t=event.t, text=event.text[:200])
         if event.name in FATAL and not self.lost and self._fatal_here(event):
             self.fatal = event
+            floor = FATAL[event.name]
+            if floor == "kernel" and NO_ROOT.search(event.text) and not self._initramfs_broken:
+                floor = "root"
+                self._pass_over("root", event.t)
             # After the last stage that is done: the power port may confirm later than a fast board fails.
             done = max((index for index, name in enumerate(STAGES) if self.marks[name].done), default=-1)
-            self.failed_at = STAGES[min(max(done + 1, STAGES.index(FATAL[event.name])), len(STAGES) - 1)]
+            self.failed_at = STAGES[min(max(done + 1, STAGES.index(floor)), len(STAGES) - 1)]
             self.marks[self.failed_at].evidence.append(evidence)
             return
+        self._initramfs_broken |= event.name == "kernel.initramfs_error"
         if event.name == "bootloader.restart" and not self.marks["firmware"].done:
             self._round()
         elif event.name == "initramfs.mount_error" and not self.marks["root"].done:
@@ -253,6 +278,14 @@ class StageTracker:
         mark = self.marks[stage]
         if mark.done:
             return
+        previous = self._pass_over(stage, t)
+        if mark.start is None:
+            mark.start = previous if previous is not None else t
+        mark.end = max(t, mark.start)
+        mark.evidence.append(evidence)
+
+    def _pass_over(self, stage: str, t: float) -> float | None:
+        """Stages before `stage` that have shown nothing of their own have passed; the end of the last one."""
         previous: float | None = None
         for name in STAGES[: STAGES.index(stage)]:
             earlier = self.marks[name]
@@ -262,7 +295,4 @@ class StageTracker:
                 earlier.inferred = True
                 earlier.note = earlier.note or f"no evidence of its own; {stage} came after it"
             previous = earlier.end if earlier.end is not None else previous
-        if mark.start is None:
-            mark.start = previous if previous is not None else t
-        mark.end = max(t, mark.start)
-        mark.evidence.append(evidence)
+        return previous

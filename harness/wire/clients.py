@@ -46,7 +46,7 @@ def _eeprom(seen: Habits) -> bool:
 #: First row that fits wins.
 _TABLE: tuple[tuple[str, Callable[[Habits], bool]], ...] = (
     ("rom", lambda seen: _videocore(seen) and not seen.options),
-    ("bootcode", lambda seen: _videocore(seen) and seen.names == ("tsize",)),
+    ("bootcode.bin", lambda seen: _videocore(seen) and seen.names == ("tsize",)),
     ("start4.elf", lambda seen: _videocore(seen) and seen.names == ("tsize", "blksize") and seen.port >= 49153),
     ("eeprom", _eeprom),
     ("u-boot", lambda seen: seen.first_ttl == 255),
@@ -54,15 +54,23 @@ _TABLE: tuple[tuple[str, Callable[[Habits], bool]], ...] = (
     ("os", lambda seen: seen.first_ttl == 64 and seen.dont_fragment),
 )
 
-FIRMWARE = frozenset({"rom", "bootcode", "start.elf", "eeprom", "start4.elf"})
+FIRMWARE = frozenset({"rom", "bootcode.bin", "start.elf", "eeprom", "start4.elf"})
 """Clients that fetch one file after the other: a new request means that the one before is over."""
 
 
-def asked_by(seen: Habits, *, after_fixup: bool = False) -> str:
+#: Boot loaders that say so in DHCP, and whose requests may look like an EEPROM's: EDK2 asks for `tsize 0 blksize 1468`
+#: from a random port with TTL 64 too (MdeModulePkg Mtftp4Dxe), and some iPXE builds ask in another order.
+_SELF_NAMED = frozenset({"uefi", "ipxe", "pxe", "u-boot"})
+
+
+def asked_by(seen: Habits, *, after_fixup: bool = False, dhcp_client: str = "") -> str:
     """The name of the client, "" when its habits are nobody's.
 
     after_fixup: the same client has asked for fixup*.dat before. bootcode.bin and start.elf share their stack, but
-    fixup.dat is the last file of bootcode.bin.
+    fixup.dat is the last file of bootcode.bin. dhcp_client: what the same board called itself in its last DHCP request
+    (`harness.boot.identity`): who has named itself is believed, unless the request has the VideoCore's own habits.
     """
     name = next((name for name, fits in _TABLE if fits(seen)), "")
-    return "start.elf" if name == "bootcode" and after_fixup else name
+    if dhcp_client in _SELF_NAMED and not _videocore(seen):
+        return dhcp_client
+    return "start.elf" if name == "bootcode.bin" and after_fixup else name

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from harness.boot.events import ArpMessage, Event, FirstFrame
+from harness.boot.identity import sender
 from harness.wire import dhcp, scapy_read
 from harness.wire.roots import SERVICES, RootTracker
 from harness.wire.scapy_read import Malformed
@@ -182,6 +183,8 @@ class FrameDecoder:
     def _dhcp(self, packet: Datagram, ours: bool) -> None:
         message = dhcp.message(packet, packet.payload, lambda reason: self._wrong(packet.number, reason))
         if ours or self._watched(mac_octets(message.chaddr)):
+            if message.from_client:
+                self._tftp.named(mac_octets(message.chaddr), sender(message).kind)
             if message.type == "DISCOVER":
                 self._tftp.restarted(mac_octets(message.chaddr), packet.t)
             self._emit(message)

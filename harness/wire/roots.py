@@ -35,7 +35,8 @@ class RootTracker:
         """
         if self._new(addresses + sequence):
             port = int.from_bytes(addresses[10:12])
-            self._emit(RootConnect(t, number, SERVICES[port], ip_text(addresses[4:8]), port))
+            server, client = ip_text(addresses[4:8]), ip_text(addresses[0:4])
+            self._emit(RootConnect(t, number, SERVICES[port], server, port, client))
 
     def _new(self, key: bytes) -> bool:
         if key in self._connections:
@@ -48,11 +49,11 @@ class RootTracker:
     def rpc(self, number: int, t: float, addresses: bytes, data: bytes, at: int, *, ours: bool) -> None:
         """RPC message at `data[at:]`; ours: sent by a board that is watched."""
         if ours and data[at + 12 : at + 16] == _PROGRAM:
-            self._call(number, t, addresses[4:8], data, at)
+            self._call(number, t, addresses, data, at)
         elif self._mounts and data[at + 4 : at + 8] == _IS_REPLY:
-            self._reply(number, t, addresses[0:4], data, at)
+            self._reply(number, t, addresses, data, at)
 
-    def _call(self, number: int, t: float, server: bytes, data: bytes, at: int) -> None:
+    def _call(self, number: int, t: float, addresses: bytes, data: bytes, at: int) -> None:
         if len(data) < at + _CALL.size:
             return
         xid, kind, rpc, program, version, procedure = _CALL.unpack_from(data, at)
@@ -63,18 +64,20 @@ class RootTracker:
             return
         length = min(int.from_bytes(data[at : at + 4]), _MAX_PATH)
         path = shown(data[at + 4 : at + 4 + length])
+        server = addresses[4:8]
         key = (server, xid)
         if key in self._mounts:
             return  # repeated
         if len(self._mounts) >= _MAX_REMEMBERED:
             del self._mounts[next(iter(self._mounts))]
         self._mounts[key] = path
-        self._emit(NfsMount(t, number, ip_text(server), path, None))
+        self._emit(NfsMount(t, number, ip_text(server), path, None, ip_text(addresses[0:4])))
 
-    def _reply(self, number: int, t: float, server: bytes, data: bytes, at: int) -> None:
+    def _reply(self, number: int, t: float, addresses: bytes, data: bytes, at: int) -> None:
         if len(data) < at + _REPLY.size:
             return
         xid, _, denied = _REPLY.unpack_from(data, at)
+        server = addresses[0:4]
         path = self._mounts.get((server, xid))
         if path is None:
             return
@@ -88,7 +91,7 @@ class RootTracker:
                     return
                 status = int.from_bytes(data[at + 4 : at + 8])
         del self._mounts[server, xid]
-        self._emit(NfsMount(t, number, ip_text(server), path, status))
+        self._emit(NfsMount(t, number, ip_text(server), path, status, ip_text(addresses[4:8])))
 
 
 def _skip_auth(data: bytes, at: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from harness.boot.events import Event, TransferStarted
 from harness.wire import scapy_read
 from harness.wire.clients import FIRMWARE, Habits, asked_by
+from harness.wire.text import mac_text
 from harness.wire.transfer import ACK, DATA, ERROR, OACK, Transfer, Wrong, opcode
 from harness.wire.udp import Datagram
 
@@ -31,7 +32,8 @@ class TftpTracker:
     def __init__(self, emit: Callable[[Event], None], wrong: Wrong) -> None:
         self.flows: dict[bytes, Handler] = {}
         self._open: dict[bytes, Transfer] = {}  # by the client's IP and port, oldest first
-        self._after_fixup: set[bytes] = set()  # IPs of clients that have asked for fixup*.dat
+        self._after_fixup: dict[bytes, bytes] = {}  # IPs of clients that have asked for fixup*.dat, with their MAC
+        self._dhcp_clients: dict[bytes, str] = {}  # MAC -> what it called itself in its last DHCP request
         self._emit = emit
         self._wrong = wrong
 
@@ -62,8 +64,15 @@ class TftpTracker:
         if transfer is not None:
             transfer.note = f"ICMP port unreachable from {server_ip}"
 
+    def named(self, mac: bytes, kind: str) -> None:
+        """A DHCP request of `mac` said what kind of client it is."""
+        if mac in self._dhcp_clients or len(self._dhcp_clients) < _MAX_CLIENTS:
+            self._dhcp_clients[mac] = kind
+
     def restarted(self, mac: bytes, t: float) -> None:
         """The board began with DHCP again: whatever it was reading, it has given up."""
+        for ip in [ip for ip, its in self._after_fixup.items() if its == mac]:
+            del self._after_fixup[ip]
         for transfer in [one for one in self._open.values() if one.client_mac == mac]:
             transfer.given_up(t)
 
@@ -92,7 +101,8 @@ class TftpTracker:
     def _begin(self, packet: Datagram, request: scapy_read.Request) -> None:
         client_ip = packet.source[:4]
         habits = Habits(packet.ttl, packet.ip_id, packet.dont_fragment, packet.src_port, request.options)
-        who = asked_by(habits, after_fixup=client_ip in self._after_fixup)
+        named = self._dhcp_clients.get(packet.src_mac, "")
+        who = asked_by(habits, after_fixup=client_ip in self._after_fixup, dhcp_client=named)
         for other in [one for key, one in self._open.items() if key[:4] == client_ip]:
             if other.request.path == request.path or (who in FIRMWARE and other.asked_by in FIRMWARE):
                 other.given_up(packet.t)
@@ -101,7 +111,7 @@ class TftpTracker:
             self._wrong(packet.number, f"more than {MAX_OPEN} transfers at once: {oldest.request.path} is not followed")
             oldest.finish(packet.t, "incomplete")
         if request.path.rpartition("/")[2].startswith("fixup") and len(self._after_fixup) < _MAX_CLIENTS:
-            self._after_fixup.add(client_ip)
+            self._after_fixup[client_ip] = packet.src_mac
         transfer = Transfer(packet, request, who, emit=self._emit, ended=self._forget, wrong=self._wrong)
         self._open[packet.source] = transfer
         self._emit(
@@ -115,6 +125,8 @@ class TftpTracker:
                 ttl=packet.ttl,
                 ip_id=packet.ip_id,
                 options=request.options,
+                asked_by=who,
+                client_mac=mac_text(packet.src_mac),
             )
         )
 

@@ -13,7 +13,7 @@ SIZE = ("tsize", "0")
     ("ttl", "ip_id", "dont_fragment", "port", "options", "name"),
     [
         (128, 0, False, 49152, (), "rom"),
-        (128, 0, False, 49158, (SIZE,), "bootcode"),
+        (128, 0, False, 49158, (SIZE,), "bootcode.bin"),
         (128, 0, False, 49153, (SIZE, ("blksize", "1468")), "start4.elf"),
         (64, 0x5070, False, 6970, (SIZE, ("blksize", "1024")), "eeprom"),
         (64, 0x5070, False, 21979, (SIZE, ("blksize", "1468")), "eeprom"),
@@ -36,7 +36,7 @@ def test_start_elf_asks_like_bootcode_but_after_fixup() -> None:
     wire = Wire()
     for port, path in enumerate(("start.elf", "fixup.dat", "recovery.elf", "config.txt"), 49153):
         wire.send(from_pi(port, 69, rrq(path, SIZE), ttl=128, ip_id=0), from_server(1000, port, error(1, "no")))
-    assert [one.asked_by for one in wire.transfers] == ["bootcode", "bootcode", "start.elf", "start.elf"]
+    assert [one.asked_by for one in wire.transfers] == ["bootcode.bin", "bootcode.bin", "start.elf", "start.elf"]
 
 
 def test_rom_reads_in_blocks_of_512() -> None:
