@@ -32,7 +32,8 @@ def _silent(_line: str) -> None:
 class Rig(AbstractContextManager["Rig"]):
     """`with Rig(boards, folder, boot_set=...) as rig:` - the servers answer, the boards' switch ports are there.
 
-    folder: the run's; logs and configurations are kept in folder/server/, a board's emulator's in folder/<board>/.
+    folder: the run's; logs and configurations are kept in `logs` (folder/server/, server-2/ ...), those of a board's emulator
+    in folder/<board>/.
     boot_set: None for DHCP and TFTP without files and root file systems. Without root rights there is no NFS server.
     Raises InfraError when something does not start; nothing is left running then.
     """
@@ -56,6 +57,7 @@ class Rig(AbstractContextManager["Rig"]):
                     f"several boards have the {what.replace('_', ' ')} {value}", remedy="give each its own"
                 )
         self.folder = folder.absolute()
+        self.logs = self.folder / "server"
         self.topology = _topology(topology)
         self.boot_set = boot_set
         self.services: dict[str, Service] = {}
@@ -85,9 +87,10 @@ class Rig(AbstractContextManager["Rig"]):
         self._stack.close()
 
     def _start(self) -> None:
-        logs = self.folder / "server"
+        logs = self.logs
         try:
-            logs.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            logs = self.logs = _own_folder(self.folder, "server")
         except OSError as error:
             raise InfraError(f"no folder for the emulated lab's logs: {error}", place=str(logs)) from error
         self._progress("network")
@@ -234,3 +237,16 @@ class Rig(AbstractContextManager["Rig"]):
 
 def _topology(which: str | Topology) -> Topology:
     return topology_named(which) if isinstance(which, str) else which
+
+
+def _own_folder(parent: Path, name: str) -> Path:
+    """`name`, or `name`-2, -3 ... when another rig of the same run (a parallel worker's, another server's) took it."""
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        return folder

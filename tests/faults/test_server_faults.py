@@ -142,9 +142,7 @@ def test_two_dhcp_servers(open_lab: Callable[..., Lab]) -> None:
     rig = lab.rig_of(BOARD)
     rig.add_host("rogue", "10.77.0.9/24")
     rig.add_service(
-        Dnsmasq(
-            rig.keeper, "rogue", rig.folder / "server", address="10.77.0.9/24", tftp_root=rig.tftp_root, name="rogue"
-        )
+        Dnsmasq(rig.keeper, "rogue", rig.logs, address="10.77.0.9/24", tftp_root=rig.tftp_root, name="rogue")
     )
     record: BootRecord = lab.board(BOARD).boot().record
     finding = next(found for found in record.findings if found.id == "dhcp-strange-server")
