@@ -96,6 +96,11 @@ class Holder:
     def _answer(self, connection: socket.socket, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
+        except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict):
+            return {"ok": False, "error": "this is no request"}
+        try:
             operation = request["op"]
             if operation == "stop":
                 return {"ok": True, "stopping": True}
@@ -106,7 +111,7 @@ class Holder:
             elif operation in {"on", "off"}:
                 self._line.switch(operation)
             return {"ok": True, "state": self._line.state(), "pid": os.getpid()}
-        except (PermissionError, KeyError, ValueError) as error:
+        except (PermissionError, KeyError, TypeError, ValueError) as error:
             return {"ok": False, "error": f"{error}"}
         except (
             Exception

@@ -40,7 +40,8 @@ class UsbHubPort(SwitchedPort):
         output = self._run(self._argv)
         ports = parse(output, self._port)
         if self._hub not in ports:
-            raise Silent(f"uhubctl did not tell of port {self._port} of hub {self._hub}")
+            self.detail = f"uhubctl did not tell of port {self._port} of hub {self._hub}"
+            return "unknown"
         self.detail = ", ".join(f"hub {hub}: {said}" for hub, said in ports.items())
         return "on" if any("power" in said.split() for said in ports.values()) else "off"
 

@@ -3,6 +3,7 @@
 
 import base64
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -170,6 +171,10 @@ class _Guard:
         finally:
             timer.cancel()
             with self._lock:
+                for connection in self._open:
+                    # urllib leaves the answer before a login to the garbage collector; a test server may wait for its end.
+                    if (descriptor := connection.detach()) >= 0:
+                        os.close(descriptor)
                 self._open.clear()
 
     def add(self, connection: socket.socket) -> None:

@@ -80,7 +80,7 @@ def snmpd(folder: Path) -> Iterator[Switch]:
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(1)  # longer when its table sleeps
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)

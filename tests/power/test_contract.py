@@ -14,11 +14,12 @@ from harness.power.port import PowerPort, cycle
 from harness.power.virtual import VirtualPort
 
 from .doubles import ABLE, UNABLE, Clock, DoublePort, Manner, Outlet, emulator
+from .driver_doubles import DRIVERS
 
 Make = Callable[[Outlet, Clock], PowerPort]
 
 
-@pytest.fixture(params=["double", "virtual", "journaled"])
+@pytest.fixture(params=["double", "virtual", "journaled", *DRIVERS])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     with ExitStack() as stack:
 
@@ -32,7 +33,10 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         def journaled(outlet: Outlet, clock: Clock) -> PowerPort:
             return JournaledPort(double(outlet, clock), PowerJournal(tmp_path))
 
-        yield {"double": double, "virtual": virtual, "journaled": journaled}[request.param]
+        def driver(outlet: Outlet, clock: Clock) -> PowerPort:
+            return DRIVERS[request.param](outlet, clock.timing(), stack, tmp_path)
+
+        yield {"double": double, "virtual": virtual, "journaled": journaled}.get(request.param, driver)
 
 
 @pytest.mark.parametrize("manner", ABLE)
