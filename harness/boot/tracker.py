@@ -221,7 +221,11 @@ class StageTracker:
         if event.name in FATAL and not self.lost and self._fatal_here(event):
             self.fatal = event
             floor = FATAL[event.name]
-            if floor == "kernel" and NO_ROOT.search(event.text) and not self._initramfs_broken:
+            if (
+                floor == "kernel"
+                and NO_ROOT.search(event.text)
+                and not (self._initramfs_broken or self.marks["kernel"].done)
+            ):
                 floor = "root"
                 self._pass_over("root", event.t)
             # After the last stage that is done: the power port may confirm later than a fast board fails.

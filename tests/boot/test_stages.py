@@ -216,3 +216,24 @@ def test_any_part_of_a_boot_in_any_order_is_judged_without_an_exception(data: st
     for stage in record.stages:
         if stage.duration_s is not None:
             assert stage.duration_s >= 0
+
+
+NO_ROOT = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(179,2)"
+
+
+def test_a_kernel_that_finds_no_root_failed_in_root_unless_its_initramfs_was_broken() -> None:
+    before = [*stream.power_on(), *stream.network(), *stream.files(), stream.system()[0]]
+    panic = line(9.5, 70, "kernel.panic", NO_ROOT)
+    record = judge(expectation(), [*before, panic, Ended(t=T0 + 20, reason="deadline")])
+    assert record.verdict == "failed(root)"
+    assert record.stage("kernel").verdict == "unseen"
+    broken = line(9.0, 60, "kernel.initramfs_error", "Initramfs unpacking failed: broken padding")
+    assert judge(expectation(), [*before, broken, panic]).verdict == "failed(kernel)"
+
+
+def test_files_of_a_payload_are_not_the_firmwares() -> None:
+    uboot = stream.transfer(9.0, 500, "boot.scr", asked_by="u-boot")
+    uboot[0] = replace(uboot[0], asked_by="u-boot")  # type: ignore[arg-type]
+    record = judge(expectation(), [*stream.power_on(), *stream.network(), *stream.files(), *uboot])
+    assert record.stage("firmware").end == T0 + 7.6
+    assert record.tftp[-1].asked_by == "u-boot"
