@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files as the two stages of a Pi 4 ask for them: the EEPROM bootloader by TFTP_GET, start4.elf by probe and get.
+"""Files as two stages ask for them: the EEPROM bootloader by TFTP_GET, start4.elf (start.elf) by probe and get.
 
 Request forms and ports: golden vectors of a Pi 400, dnsmasq logs L2 and L3. Lines: IMG2711 strings, FW#1420.
 """
@@ -87,16 +87,32 @@ class BootloaderFiles:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a start.elf asks. blksize: 0 for none; port: the first one, 0 to go on from the last; needs_options: every
+    file counts as missing on a server without OACK (start.elf of 2020-04-16 and later, FW#1913).
+    """
+
+    blksize: int = _FIRMWARE_BLKSIZE
+    port: int = _FIRMWARE_PORT
+    needs_options: bool = False
+
+
 class FirmwareFiles:
     """The start4.elf stage: its own transport, a probe before every get, `brfs:` lines."""
 
-    def __init__(self, m: Machine) -> None:
+    def __init__(self, m: Machine, asking: Asking = Asking()) -> None:
         self._m = m
-        m.port = _FIRMWARE_PORT
+        self._asking = asking
+        m.port = asking.port or m.port
 
     def probe(self, name: str) -> Steps[Found | None]:
-        """Whether the server has it; says nothing on the UART."""
-        return (yield from _run(self._transfer(name, probe=True)))
+        """Whether the server has it; says nothing on the UART, unless the server is not good enough."""
+        found = yield from _run(self._transfer(name, probe=True))
+        if found is not None and self._asking.needs_options and not found.oack:
+            yield self._m.uart.firmware("brfs: File read: -2 bytes")
+            return None
+        return found
 
     def get(self, name: str, *, needs_size: bool = False) -> Steps[bytes | None]:
         """The whole file without a probe before it. needs_size: unreadable from a server without OACK (FW#1012)."""
@@ -129,7 +145,7 @@ class FirmwareFiles:
             port,
             m.prefix + name,
             now=m.clock(),
-            blksize=_FIRMWARE_BLKSIZE,
+            blksize=self._asking.blksize,
             probe=probe,
             limits=Limits(file_timeout=_FIRMWARE_WHOLE, idle_timeout=_FIRMWARE_IDLE),
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from harness.emulator import configtxt, images
 from harness.emulator.configtxt import Config
 from harness.emulator.effects import Steps
-from harness.emulator.files import FirmwareFiles
+from harness.emulator.files import Asking, FirmwareFiles
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Loaded, Payload
 from harness.emulator.stack import START4
@@ -25,18 +25,44 @@ _PL011_OVERLAYS = {"disable-bt", "miniuart-bt", "pi3-disable-bt", "pi3-miniuart-
 _LED_KERNEL = "LED code 0/7 (kernel or device tree not found)"
 
 
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """What differs between start4.elf and start.elf. stubs: ARM stub's name for 64 and for 32 bits; finds_wide: without
+    arm_64bit it looks whether there is a 64-bit kernel; stub_first: the kernel is not asked for before the stub;
+    last_words: the line before the kernel runs.
+    """
+
+    asking: Asking
+    stubs: tuple[str, str]
+    finds_wide: bool = False
+    stub_first: bool = False
+    last_words: str = ""
+
+
+START4_ELF = Flavour(Asking(), ("armstub8-gic.bin", "armstub8-32-gic.bin"))
+#: 2B, 3B, 3B+: the dnsmasq log of a 3B+ (L1), FW#1362 and FW#1605 for 32 bits, FW#1292 for the last line.
+START = Flavour(
+    Asking(blksize=0, port=0, needs_options=True),
+    ("armstub8.bin", "armstub8-32.bin"),
+    finds_wide=True,
+    stub_first=True,
+    last_words="arm_loader: Starting ARM with 948MB",
+)
+
+
 @dataclass(slots=True)
 class _Stage:
     """What this stage has gathered. system: prefix of kernel, initramfs, device tree and command line (os_prefix)."""
 
     m: Machine
+    flavour: Flavour
     files: FirmwareFiles
     config: Config = field(default_factory=Config)
     system: str = ""
     kernel_name: str = ""
 
 
-def run(m: Machine, early: Config) -> Steps[Payload | str]:
+def run(m: Machine, early: Config, flavour: Flavour = START4_ELF) -> Steps[Payload | str]:
     """Loads the operating system; gives what to start, or in words why the board stands still.
 
     early: config.txt as the EEPROM stage read it; start4.elf reads it again, for itself.
@@ -44,7 +70,7 @@ def run(m: Machine, early: Config) -> Steps[Payload | str]:
     del early
     yield from m.takes(_START_UP)
     m.stack.use(START4)
-    s = _Stage(m, FirmwareFiles(m))
+    s = _Stage(m, flavour, FirmwareFiles(m, flavour.asking))
     yield from s.files.probe("recovery.elf")
     yield from _read_config(s)
     yield from s.files.probe("dt-blob.bin")
@@ -98,6 +124,28 @@ def _candidates(s: _Stage) -> tuple[str, ...]:
     return tuple(name for name in s.m.model.kernels if wide or name != "kernel8.img")
 
 
+def _wide(s: _Stage) -> bool:
+    """Whether the kernel that was chosen is started in 64-bit mode."""
+    if s.flavour.finds_wide and "arm_64bit" not in s.config.values:
+        return s.kernel_name == "kernel8.img"
+    narrow = ("kernel7l.img", "kernel7.img", "kernel.img")
+    return s.config.flag("arm_64bit", default=True) and s.kernel_name not in narrow
+
+
+def _find_narrow(s: _Stage) -> Steps[None]:
+    """The kernel of a 2B or 3B without arm_64bit=1 (FW#1605, FW#1362): kernel8.img, if there is one, then kernel7.img.
+
+    That arm_64bit=0 passes over a kernel8.img that is there is inferred.
+    """
+    for name in ("recovery7.img", "recovery.img"):
+        yield from s.files.probe(s.system + name)
+    for name in ("kernel8-32.img", "kernel8.img", "kernel7.img", "kernel.img"):
+        there = (yield from s.files.probe(s.system + name)) is not None
+        if there and not (name == "kernel8.img" and "arm_64bit" in s.config.values):
+            s.kernel_name = name
+            return
+
+
 def _dtb_name(s: _Stage) -> str:
     return s.config.text("device_tree", s.m.model.dtb)
 
@@ -109,6 +157,9 @@ def _find_kernel(s: _Stage, *, twice: bool = False) -> Steps[None]:
     named = s.config.text("kernel")
     if named:
         s.kernel_name = named
+        return
+    if s.flavour.finds_wide and not s.config.flag("arm_64bit"):
+        yield from _find_narrow(s)
         return
     for name in _candidates(s):
         yield from s.files.probe(s.system + name.replace("kernel", "recovery"))
@@ -194,16 +245,12 @@ def _kernel(s: _Stage) -> Steps[Loaded | str]:
     m = s.m
     yield from _find_kernel(s)
     path = s.system + s.kernel_name
-    there = s.kernel_name and (yield from s.files.probe(path)) is not None
-    wide = s.config.flag("arm_64bit", default=True) and s.kernel_name not in (
-        "kernel7l.img",
-        "kernel7.img",
-        "kernel.img",
-    )
-    stub = s.config.text("armstub") or ("armstub8-gic.bin" if wide else "armstub8-32-gic.bin")
+    there = s.kernel_name and (s.flavour.stub_first or (yield from s.files.probe(path)) is not None)
+    stub = s.config.text("armstub") or s.flavour.stubs[0 if _wide(s) else 1]
     if (yield from s.files.load(stub)) is not None:
         m.notes.append(f"{stub} was delivered; the virtual machine starts the kernel without it")
-    data = (yield from s.files.load(path, note=f"Loading '{path}' to 0x200000 size {{size}}")) if there else None
+    address = "0x200000" if _wide(s) else "0x8000"
+    data = (yield from s.files.load(path, note=f"Loading '{path}' to {address} size {{size}}")) if there else None
     if not data:
         wanted = path or ", ".join(_candidates(s))
         yield m.uart.firmware(f"Failed to load kernel '{wanted}'" if path else "No compatible kernel found")
@@ -223,7 +270,8 @@ def _payload(s: _Stage, kernel: Loaded, initramfs: Loaded | None, dtb: Loaded, r
     if compatible is None:
         yield uart.firmware("dterror: not a valid FDT - err -9")
         return f"{dtb.path} is no whole device tree: the kernel cannot start; {_LED_KERNEL} on boards that check"
-    pl011 = any(name in _PL011_OVERLAYS for name, _parameters in s.config.overlays)
+    # A 2B has no Bluetooth that would take the PL011 from the header.
+    pl011 = m.model.name == "pi2b" or any(name in _PL011_OVERLAYS for name, _parameters in s.config.overlays)
     # The mini-UART's clock is fixed only with enable_uart=1; without it ttyS0 is off (documentation, UARTs).
     console = "ttyAMA0" if pl011 else "ttyS0" if s.config.flag("enable_uart") else ""
     alias = "ttyAMA0" if pl011 else "ttyS0"
@@ -232,6 +280,8 @@ def _payload(s: _Stage, kernel: Loaded, initramfs: Loaded | None, dtb: Loaded, r
     yield uart.firmware("uart: Set PL011 baud rate to 103448.300000 Hz")
     yield uart.firmware("uart: Baud rate change done...")
     yield uart.firmware("uart: Baud rate change done...")
+    if s.flavour.last_words:
+        yield uart.firmware(s.flavour.last_words)
     return Payload(
         kernel=kernel,
         initramfs=initramfs,

@@ -86,9 +86,9 @@ def write_files(payload: Payload, folder: Path) -> Files:
     return Files(kernel, initramfs if payload.initramfs is not None else None, dtb)
 
 
-def arguments(files: Files, cmdline: str, *, machine: str, memory: int, mac: bytes) -> list[str]:
+def arguments(files: Files, cmdline: str, *, machine: str, memory: int, mac: bytes, cpu: str = _CPU) -> list[str]:
     """QEMU's arguments without its name and without the descriptors that are known only at the start."""
-    argv = ["-machine", machine, "-cpu", _CPU, "-smp", "1", "-m", str(memory), "-nodefaults"]
+    argv = ["-machine", machine, "-cpu", cpu, "-smp", "1", "-m", str(memory), "-nodefaults"]
     argv += ["-kernel", str(files.kernel)]
     if files.initramfs is not None:
         argv += ["-initrd", str(files.initramfs)]
@@ -100,13 +100,21 @@ def arguments(files: Files, cmdline: str, *, machine: str, memory: int, mac: byt
 
 
 def record(
-    payload: Payload, adapted: Adapted, *, qemu: str, machine: str, memory: int, argv: Sequence[str]
+    payload: Payload,
+    adapted: Adapted,
+    *,
+    qemu: str,
+    machine: str,
+    memory: int,
+    argv: Sequence[str],
+    cpu: str = _CPU,
+    soc: str = "BCM2711",
 ) -> dict[str, Any]:
     """What handover.json holds. again: times at which a guest's reboot led to a further hand-over."""
     dtb = _file(payload.dtb)
     dtb |= {"used": False, "compatible": list(payload.compatible), "ok": payload.dtb_ok}
     changes = [
-        f"the machine is QEMU's {machine} with a {_CPU}, not a BCM2711; one processor of four",
+        f"the machine is QEMU's {machine} with a {cpu}, not a {soc}; one processor of four",
         f"the delivered device tree {payload.dtb.path} is checked as a file but not used: {machine} makes its own",
         *adapted.changes,
         *payload.notes,
@@ -114,7 +122,7 @@ def record(
     return {
         "qemu": qemu,
         "machine": machine,
-        "cpu": _CPU,
+        "cpu": cpu,
         "memory_mb": memory,
         "kernel": _file(payload.kernel),
         "initramfs": _file(payload.initramfs) if payload.initramfs else None,

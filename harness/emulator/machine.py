@@ -9,6 +9,7 @@ from harness.emulator.configtxt import Conditions
 from harness.emulator.dhcp import Identity
 from harness.emulator.eeprom import Eeprom
 from harness.emulator.effects import Sleep, Steps
+from harness.emulator.otp import Otp
 from harness.emulator.packets import NO_IP
 from harness.emulator.releases import Release
 from harness.emulator.stack import Stack
@@ -35,6 +36,7 @@ class Machine:
     clock: Callable[[], float]
     rng: random.Random
     speed: float = 1.0
+    otp: Otp = Otp()  # noqa: RUF009 - immutable
     prefix: str = ""
     server: bytes = NO_IP
     server_mac: bytes = b""

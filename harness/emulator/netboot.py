@@ -108,7 +108,7 @@ def _load(m: Machine) -> Steps[Config | None]:
             yield m.uart.line(f"{name} not found (6)")
         else:
             m.notes.append(f"{name} is on the server; a real board would start it, this one goes on")
-    elf, fixup = _firmware_names(m, early)
+    elf, fixup = firmware_names(m, early)
     start = yield from files.get(m.prefix + elf)
     if start is None and not early.text("start_file"):
         start = yield from files.get(m.prefix + _OTHER_FIRMWARE)
@@ -142,7 +142,7 @@ def _start(m: Machine, files: BootloaderFiles, elf: str, start: Found, fixup: st
     return True
 
 
-def _firmware_names(m: Machine, config: Config) -> tuple[str, str]:
+def firmware_names(m: Machine, config: Config) -> tuple[str, str]:
     """start_file and fixup_file, or what start_x, start_debug and a GPU memory of 16 MB make of them (documentation)."""
     stem, tail = m.model.start_elf.removesuffix(".elf"), m.model.fixup.removesuffix(".dat")
     kind = ""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.emulator import eeprom, releases
+from harness.emulator import eeprom, otp, releases
 from harness.emulator.dhcp import Identity
 from harness.emulator.eeprom import Eeprom
+from harness.emulator.otp import Otp
 from harness.emulator.releases import Release
 from harness.errors import ConfigError
 from harness.models import MODELS, Model
@@ -38,6 +39,7 @@ class Settings:
     status: Path
     artefacts: Path
     log: Path
+    otp: Otp = Otp()  # noqa: RUF009 - immutable
 
 
 class _Mistakes(Exception):  # noqa: N818 - a collection on its way up, not an error of its own
@@ -107,6 +109,7 @@ def _board(entry: object) -> Settings:
     revision: str | None = take("revision", _string, "")
     values = {
         "name": take("name", _word),
+        "otp": take("otp", _otp, {}),
         "tap": take("tap", _tap),
         "speed": take("speed", _speed, 1.0),
         "machine": take("machine", _machine, "virt"),
@@ -131,6 +134,7 @@ def _board(entry: object) -> Settings:
 
 _KEYS = (
     *("name", "model", "serial_number", "mac", "revision", "tap", "speed", "eeprom", "bootloader", "machine", "memory"),
+    *("otp",),
     *("control", "status", "artefacts", "log"),
 )
 
@@ -158,6 +162,12 @@ def _eeprom(value: object) -> Eeprom:
     if not isinstance(value, Mapping):
         raise TypeError("must be an object of keys as in bootconf.txt")
     return eeprom.read(value)
+
+
+def _otp(value: object) -> Otp:
+    if not isinstance(value, Mapping):
+        raise TypeError("must be an object")
+    return otp.read(value)
 
 
 def _mac(value: object) -> bytes:

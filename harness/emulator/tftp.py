@@ -44,9 +44,9 @@ class Limits:
     largest: int = 256 << 20
 
 
-def request(path: bytes, blksize: int) -> bytes:
-    """An RRQ payload; blksize 0 asks for nothing but the size."""
-    asked = b"tsize\x000\x00" + (b"blksize\x00%d\x00" % blksize if blksize else b"")
+def request(path: bytes, blksize: int, *, plain: bool = False) -> bytes:
+    """An RRQ payload; blksize 0 asks for nothing but the size; plain asks for nothing at all, as boot ROMs do."""
+    asked = b"" if plain else b"tsize\x000\x00" + (b"blksize\x00%d\x00" % blksize if blksize else b"")
     return b"\0\x01" + path.split(b"\0")[0] + b"\0octet\0" + asked
 
 
@@ -67,6 +67,7 @@ class Transfer:
         now: float,
         blksize: int,
         probe: bool = False,
+        plain: bool = False,
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
@@ -83,7 +84,7 @@ class Transfer:
         self._server = server
         self._port = port
         self._peer_port = 0
-        self._rrq = request(path.encode("utf-8", "replace"), blksize)
+        self._rrq = request(path.encode("utf-8", "replace"), blksize, plain=plain)
         self._asked = blksize or 512
         self._blksize = 512
         self._probe = probe
