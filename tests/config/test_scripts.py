@@ -15,7 +15,8 @@ PYTEST = """#!/bin/sh
 # A double of the venv's Python, for `-m pytest` only: says what the test wants, by what it is called with.
 echo "called: $*" >> "$CALLS"
 case "$*" in
-    *"not netns and not qemu"*) echo "=== 12 passed, 3 skipped in 1.00s ==="; exit 0 ;;
+    *"gear and not netns"*) echo "=== 4 passed, 90 deselected in 1.00s ==="; exit 0 ;;
+    *"not netns and not qemu and not gear"*) echo "=== 12 passed, 3 skipped in 1.00s ==="; exit 0 ;;
     *"netns and not qemu"*) echo "${NETNS_SAYS:-=== 5 passed, 20 deselected in 2.00s ===}"; exit "${NETNS_CODE:-0}" ;;
     *"qemu and"*) echo "no tests ran in 0.10s"; exit 5 ;;
     *tests_hw*) echo "=== 18 passed, 1 xfailed in 60.00s (0:01:00) ==="; exit 0 ;;
@@ -86,14 +87,14 @@ def test_unit_tests_alone_need_no_root(copy: Path) -> None:
     assert done.stdout.splitlines()[-1] == "12 passed, 0 failed, 3 skipped"
     ran = calls(copy)
     assert [line.split()[1] for line in ran] == ["ruff", "ruff", "mypy", "lint-imports", "-m"]
-    assert ran[-1].endswith("tests -m not netns and not qemu and (not slow) -x")
+    assert ran[-1].endswith("tests -m not netns and not qemu and not gear and (not slow) -x")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: script/test would ask for sudo")
 def test_everything_is_added_up_in_the_last_line(copy: Path) -> None:
     done = run(copy, "script/test", "-k", "x")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "35 passed, 0 failed, 3 skipped"
+    assert done.stdout.splitlines()[-1] == "39 passed, 0 failed, 3 skipped"
     assert "the emulated lab" in done.stdout
 
 
@@ -103,7 +104,7 @@ def test_it_stops_at_the_first_failure_and_says_where(copy: Path) -> None:
     done = run(copy, "script/test", NETNS_CODE="1", NETNS_SAYS=says)
     assert done.returncode == 1
     assert "stopped at: tests in namespaces (exit code 1)" in done.stdout
-    assert done.stdout.splitlines()[-1] == "15 passed, 3 failed, 3 skipped"
+    assert done.stdout.splitlines()[-1] == "19 passed, 3 failed, 3 skipped"
     assert not any("tests_hw" in line for line in calls(copy))
 
 
