@@ -96,7 +96,7 @@ class Board:
         if power.state() != "off":
             power.off()
             time.sleep(self.off_time)  # capacitors: a board that was off too briefly has not lost its state
-        self.gear.prepare()
+        self.gear.prepare(until)
         with ExitStack() as stack:
             if self.gear.open_console is not None:
                 self._console = self.gear.open_console(folder, watch.emit, watch.fail)

@@ -57,9 +57,11 @@ def boot_once(
         if as_json:
             print(record_of_error(error, name, "").model_dump_json(indent=2))
         raise
-    with LiveView(out) as view:
-        made = boot_in_run(config, run, name, until, view, view.note)
-    finish(run)
+    try:
+        with LiveView(out) as view:
+            made = boot_in_run(config, run, name, until, view, view.note)
+    finally:
+        finish(run)
     summary(made.record, made.folder, out, report=run.folder / "report.html")
     if as_json:
         print(made.record.model_dump_json(indent=2))

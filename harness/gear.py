@@ -31,20 +31,24 @@ def _nothing() -> None:
     pass
 
 
+def _ready(_until: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Gear:
     """The parts of one board.
 
     power: the power port, for a boot with this folder. open_console, open_capture: take the boot's folder, where to put
     events, and whom to tell of a failure; the console reads when it is returned, the capture once it is entered. prepare:
-    makes the server ready for the next boot (a clean root). alive: raises InfraError when something behind the board has
-    died.
+    makes the server ready for the next boot up to a stage (a clean root). alive: raises InfraError when something behind
+    the board has died.
     """
 
     power: Callable[[Path], PowerPort]
     open_console: Callable[[Path, Emit, Fail], ConsoleLog] | None = None
     open_capture: Callable[[Path, Emit, Fail], Capture] | None = None
-    prepare: Callable[[], None] = _nothing
+    prepare: Callable[[str], None] = _ready
     alive: Callable[[], None] = _nothing
 
 

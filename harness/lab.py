@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.board import Board
 from harness.boot.expect import Expectation, ExpectedServer
+from harness.boot.stages import STAGES
 from harness.config import (
     BoardConfig,
     EmulatedServer,
@@ -20,7 +21,7 @@ from harness.config import (
     LabConfig,
     SerialConsole,
 )
-from harness.errors import ConfigError
+from harness.errors import ConfigError, InfraError
 from harness.gear import Gear, Pulse, local_capture, rig_capture, serial_console
 from harness.models import MODELS
 from harness.run import Run
@@ -239,7 +240,7 @@ class Lab(AbstractContextManager["Lab"]):
             power=for_boot,
             open_console=serial_console(port.console, 115200),
             open_capture=rig_capture(rig, port.host, port.tap, config.mac),
-            prepare=lambda: rig.reset_root(config.name),
+            prepare=lambda until: _clean_root(rig, config.name, until),
             alive=Pulse(rig, config.name, power),
         )
         return self._make(config, gear)
@@ -264,3 +265,13 @@ class Lab(AbstractContextManager["Lab"]):
             else None,
         )
         return self._make(config, gear)
+
+
+def _clean_root(rig: Rig, name: str, until: str) -> None:
+    """A fresh root for the board's next boot. InfraError when it has none and one is needed."""
+    if rig.roots is None and STAGES.index(until) >= STAGES.index("root"):
+        raise InfraError(
+            "without root rights the emulated lab serves no root file system: its NFS server opens files by handle",
+            remedy="run it as root (sudo .venv/bin/piboot boot), or follow the boot only so far: piboot boot --until initramfs",
+        )
+    rig.reset_root(name)

@@ -200,6 +200,8 @@ def _reason(facts: Facts, verdict: str, failed_stage: str | None, title: str) ->
         )
     if verdict in {"infra", "config"} and facts.ended is not None:
         return facts.ended.detail
+    if facts.ended is not None and facts.ended.reason == "stopped":
+        return f"{facts.ended.detail} while stage {failed_stage} was awaited"
     return title or f"the boot ended in stage {failed_stage}"
 
 

@@ -168,6 +168,13 @@ def test_a_killed_run_says_where_it_was() -> None:
     assert record.stage("firmware").verdict == "not reached"
 
 
+def test_a_person_who_stops_a_boot_is_not_the_boards_fault() -> None:
+    events = [*stream.power_on(), *stream.network(), Ended(t=T0 + 7, reason="stopped", detail="stopped by a person")]
+    record = judge(expectation(), events)
+    assert record.reason == "stopped by a person while stage firmware was awaited"
+    assert record.findings == ()
+
+
 def test_what_comes_after_the_end_does_not_change_the_record() -> None:
     later = [*good_boot(), line(60.0, 900, "kernel.panic", "long after the login")]
     assert judge(expectation(), later) == judge(expectation(), good_boot())
