@@ -8,8 +8,6 @@ from collections.abc import Callable
 from itertools import count
 
 EPOLLIN, EPOLLOUT = select.EPOLLIN, select.EPOLLOUT
-#: Seconds by which a callback that waits in only() may make a timer late.
-_MOMENT = 0.002
 
 
 class Timer:
@@ -25,10 +23,11 @@ class Timer:
 
 
 class Loop:
-    """clock: monotonic seconds, the time of all timers."""
+    """clock: monotonic seconds, the time of all timers. streams: what is transferring at full speed just now."""
 
     def __init__(self) -> None:
         self.clock = time.monotonic
+        self.streams: set[object] = set()
         self._epoll = select.epoll()
         self._watched: dict[int, Callable[[int], object]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
@@ -52,14 +51,6 @@ class Loop:
         timer = Timer(callback)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
         return timer
-
-    def only(self, fd: int) -> bool:
-        """Sleeps for a moment; whether that descriptor is ready and nothing else.
-
-        For a callback that expects its next event at once; what else is ready is told by the next round as ever.
-        """
-        ready = self._epoll.poll(_MOMENT, 2)
-        return len(ready) == 1 and ready[0][0] == fd
 
     def stop(self) -> None:
         self._running = False

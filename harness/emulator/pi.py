@@ -22,6 +22,8 @@ from harness.errors import HarnessError
 
 #: A transfer gives the other boards and the timers their turn after so many frames.
 _BLOCKS = 16
+#: Milliseconds by which it may keep them waiting for a frame that does not come.
+_MOMENT = 2
 _LINK_POLL = 0.02
 
 
@@ -141,6 +143,7 @@ class VirtualPi:
             self._listen()
             self._timer = self._loop.at(effect.deadline, lambda: self._answer(None))
         elif isinstance(effect, Stream):
+            self._loop.streams.add(self)
             self._listen()
             self._timer = self._loop.at(effect.receiver.deadline, self._stream_timer)
         elif isinstance(effect, Sleep):
@@ -159,6 +162,7 @@ class VirtualPi:
         self._advance(answer)
 
     def _cancel(self) -> None:
+        self._loop.streams.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -219,17 +223,18 @@ class VirtualPi:
     def _stream(self, effect: Stream) -> None:
         """The hot loop: frames to the receiver, its answers back, without a detour through the program.
 
-        The server answers one block at a time, so there is nothing to read until it has had the processor: sleeping
-        at once is faster than looking again and again, and leaves this processor to a server on the same machine.
+        The server answers one block at a time. When this board alone transfers, the next frame is awaited right here,
+        by poll: it wakes this thread on the processor where the server has just run, which epoll does not.
         """
         receiver, fd = effect.receiver, self._tap.fd
-        on_frame, only = receiver.on_frame, self._loop.only
+        on_frame, wait = receiver.on_frame, self._tap.wait
+        alone = len(self._loop.streams) == 1
         with suppress(OSError):  # no frame after all, or a frame lost on a wire whose other end is gone
             for _ in range(_BLOCKS):
                 reply = on_frame(read(fd, FRAME))
                 if reply is not None:
                     write(fd, reply)
-                if receiver.done or not only(fd):
+                if receiver.done or not alone or not wait(_MOMENT):
                     break
         if receiver.done:
             self._answer(None)
@@ -254,7 +259,12 @@ class VirtualPi:
         self._heard = adapted.heard
         files = handover.write_files(payload, settings.artefacts)
         arguments = handover.arguments(
-            files, adapted.cmdline, machine=settings.machine, memory=settings.memory, mac=settings.identity.mac
+            files,
+            adapted.cmdline,
+            machine=settings.machine,
+            memory=settings.memory,
+            mac=settings.identity.mac,
+            cpu=settings.model.cpu,
         )
         self._ignore()  # from here on the frames are QEMU's
         self._qemu = qemu.Qemu(
@@ -274,6 +284,8 @@ class VirtualPi:
             machine=settings.machine,
             memory=settings.memory,
             argv=self._qemu.argv,
+            cpu=settings.model.cpu,
+            soc=settings.model.soc,
         )
         for change in record["changes"]:
             self.log(change)

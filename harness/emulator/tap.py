@@ -4,8 +4,10 @@
 import errno
 import fcntl
 import os
+import select
 import socket
 import struct
+from collections.abc import Callable
 
 from harness.errors import InfraError
 
@@ -20,11 +22,15 @@ _MOST_FLUSHED = 4096
 
 
 class Tap:
-    """A closed one is a board without power at its PHY. Frames are whole Ethernet frames without check sequence."""
+    """A closed one is a board without power at its PHY. Frames are whole Ethernet frames without check sequence.
+
+    wait: sleeps for at most so many milliseconds until a frame waits; not empty when one does.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.fd = -1
+        self.wait: Callable[[float | None], list[tuple[int, int]]] = select.poll().poll
 
     def open(self) -> None:
         """Raises InfraError when the interface cannot be had."""
@@ -53,6 +59,9 @@ class Tap:
                 remedy="see that the lab made it in this network namespace, and that no other emulator or QEMU uses it",
             ) from error
         self.fd = fd
+        readable = select.poll()
+        readable.register(fd, select.POLLIN)
+        self.wait = readable.poll
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import struct
@@ -57,9 +58,11 @@ class Console:
         self._thread.start()
 
     def _read(self) -> None:
+        # select and not a blocking read: what another program sets on the line (VMIN 0) must not look like its end.
         try:
-            while data := os.read(self.fd, 65536):
-                self.data += data
+            while True:
+                select.select([self.fd], [], [])
+                self.data += os.read(self.fd, 65536)
         except OSError:
             return
 

@@ -56,23 +56,6 @@ def test_timers_in_their_order_and_cancelled_ones_not(loop: Loop):
     assert seen == ["first", "second"]
 
 
-def test_only_tells_whether_something_else_is_ready(loop: Loop):
-    pairs = [socket.socketpair() for _ in range(2)]
-    (mine, mine_far), (other, other_far) = pairs
-    loop.watch(mine.fileno(), lambda _events: None)
-    loop.watch(other.fileno(), lambda _events: None)
-    assert not loop.only(mine.fileno())
-    mine_far.send(b"x")
-    assert loop.only(mine.fileno())
-    assert not loop.only(other.fileno())
-    other_far.send(b"x")
-    assert not loop.only(mine.fileno())
-    for pair in pairs:
-        for end in pair:
-            loop.forget(end.fileno())
-            end.close()
-
-
 def test_serial_line_carries_every_octet_to_a_late_reader(loop: Loop):
     line = SerialLine(loop, lambda _typed: None)
     data = bytes(range(256)) * 800  # more than a pty holds
