@@ -214,6 +214,11 @@ class Lab(AbstractContextManager["Lab"]):
                     machine=config.emulation.machine,
                     memory=config.emulation.memory,
                     eeprom={key: str(value) for key, value in config.eeprom.settings().items()},
+                    otp={
+                        **config.otp.model_dump(),
+                        "strict": config.emulation.strict,
+                        "sd_card": config.sd_card,
+                    },
                 )
                 for name in self._names
                 if (config := self.config.boards[name]).server == server_name

@@ -20,6 +20,7 @@ from harness.config.gear import (
     SerialConsole,
     Wire,
 )
+from harness.config.otp import Otp, SdCard, check_rom
 from harness.config.server import EmulatedServer, ExternalServer, Server
 from harness.config.values import Label, Mac, ModelName, Name, Revision, Seconds, Section, SerialNumber, Speed
 from harness.models import Model
@@ -55,6 +56,10 @@ class BoardEmulation(Section):
 
     memory: Annotated[int, Field(strict=True, ge=128, le=8192)] = 512
     """Memory of the virtual machine, MiB."""
+
+    strict: Annotated[bool, Field(strict=True)] = True
+    """The boot ROM of a `pi2b` or `pi3b` has its bugs: it acts on an offer only when a packet comes a second after its
+    DISCOVER, takes none from a relay, and knows no gateway. The other models have none of them."""
 
 
 class Budgets(Section):
@@ -114,8 +119,18 @@ class BoardConfig(Section):
     """How this emulated board runs."""
     eeprom: Eeprom = Field(default_factory=Eeprom, examples=[{"DHCP_TIMEOUT": 45000}])
     """Bootloader settings."""
+    otp: Otp = Field(default_factory=Otp, examples=[{"net_boot": False}])
+    """What is fused into a board that starts from its boot ROM (2B, 3B, 3B+)."""
+    sd_card: SdCard = Field(default="none", examples=["bootcode"])
+    """What is in the card slot of an emulated 2B, 3B or 3B+: `bootcode` is a card with nothing but bootcode.bin on it, the
+    usual way round the bugs of the boot ROM."""
     labels: list[Label] = Field(default_factory=list, examples=[["rack2", "poe"]])
     """Further pytest marks of the board's tests, beside its model: `pytest -m rack2`."""
+
+    @model_validator(mode="after")
+    def _fits_its_rom(self) -> "BoardConfig":
+        check_rom(self.model, self.serial_number, self.mac, self.model_fields_set)
+        return self
 
     _name: str = PrivateAttr("")
     _speed: float = PrivateAttr(1.0)

@@ -41,6 +41,7 @@ _SECTIONS = (
     ("`boards: NAME: budgets:`", "Budgets"),
     ("`boards: NAME: emulation:`", "BoardEmulation"),
     ("`boards: NAME: eeprom:`", "Eeprom"),
+    ("`boards: NAME: otp:`", "Otp"),
     ("`policy:`", "Policy"),
 )
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.errors import ConfigError
 
@@ -34,7 +34,8 @@ class BootSetLike(Protocol):
 class VirtualBoard:
     """An emulated Pi. serial_number: 8 hex digits, as in its TFTP directory; mac: lower case with colons.
 
-    speed: how much faster than a real board its waits are. machine: the QEMU machine; memory in MiB.
+    speed: how much faster than a real board its waits are. machine: the QEMU machine; memory in MiB. otp: net_boot,
+    usb_boot_timeout, strict and sd_card of a board that starts from its ROM.
     Raises ConfigError for a name, serial number or MAC that cannot be.
     """
 
@@ -48,6 +49,7 @@ class VirtualBoard:
     memory: int = 512
     eeprom: Mapping[str, str] = field(default_factory=dict)
     bootloader: str = ""
+    otp: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, value, pattern, form in (

@@ -11,6 +11,8 @@ from harness.servers.topology import Topology
 
 # The boot ROM of a 3B asks for it before it knows of directories, so it lies in the root, too.
 _SHARED = ("bootcode.bin",)
+# What turns its log on the serial line on: `sed -i s/BOOT_UART=0/BOOT_UART=1/ bootcode.bin` (Raspberry Pi documentation).
+_SILENT, _TALKING = b"BOOT_UART=0", b"BOOT_UART=1"
 
 
 def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: BootSetLike | None) -> Path:
@@ -29,7 +31,7 @@ def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: 
         (directory / "cmdline.txt").write_text(topology.cmdline(board) + "\n", encoding="ascii")
         for name in _SHARED:
             if (directory / name).is_file():
-                shutil.copyfile(directory / name, tftp_root / name)
+                (tftp_root / name).write_bytes((directory / name).read_bytes().replace(_SILENT, _TALKING))
         for path in (tftp_root, *tftp_root.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from harness.errors import HarnessBug
 from harness.servers.board import VirtualBoard
 from harness.servers.roots import Roots
-from harness.servers.services.dnsmasq import Dnsmasq
+from harness.servers.services.dnsmasq import Dnsmasq, options_for
 from harness.servers.services.nfs import Export, Nfs, Rpcbind
 from harness.servers.services.service import Service, render
 from harness.servers.topology import Host, ServerFacts, Site, Topology
@@ -22,7 +22,14 @@ class DnsmasqNfs(Topology):
 
     def services(self, site: Site) -> list[Service]:
         (host,) = self.hosts
-        dnsmasq = Dnsmasq(site.keeper, host.name, site.folder, address=host.address, tftp_root=site.tftp_root)
+        dnsmasq = Dnsmasq(
+            site.keeper,
+            host.name,
+            site.folder,
+            address=host.address,
+            tftp_root=site.tftp_root,
+            options=options_for(site.boards),
+        )
         if site.roots is None:
             return [dnsmasq]
         exports = [Export(self.export(board), site.roots.path(board.serial_number)) for board in site.boards]

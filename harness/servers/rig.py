@@ -195,6 +195,7 @@ class Rig(AbstractContextManager["Rig"]):
                 "memory",
             )
         }
+        entry |= {"otp": dict(board.otp)} if board.otp else {}
         entry |= {"eeprom": dict(board.eeprom), "tap": port.tap, "control": str(port.control_socket)}
         entry |= {"status": str(port.status), "artefacts": str(artefacts), "log": str(log)}
         config.write_text(json.dumps({"boards": [entry]}, indent=2) + "\n", encoding="utf-8")

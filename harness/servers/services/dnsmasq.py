@@ -2,29 +2,47 @@
 """dnsmasq: DHCP and TFTP, as most people who netboot Pis run it."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.models import MODELS
+from harness.servers.board import VirtualBoard
 from harness.servers.keeper_client import Keeper
 from harness.servers.services.service import Service, render
 
 _DHCP_PORT, _TFTP_PORT = 67, 69
+MENU = "Raspberry Pi Boot"
+#: Boards whose boot ROM misses an offer that comes at once (boot-net.adoc, FW#862).
+_SLOW_OF_HEARING = ("pi2b", "pi3b")
 
 
 @dataclass(frozen=True)
 class DnsmasqOptions:
     """What a lab, or a fault, changes about the configuration. Put a changed copy into `Dnsmasq.options`, then restart.
 
-    boot_option_43: offer "Raspberry Pi Boot" (pxe-service). option_66: the TFTP server's name or address, as text; dnsmasq
-    appends a NUL to it. tftp: serve files. extra: lines that are added as they are.
+    boot_option_43: offer `menu` (pxe-service), which the ROM of a 2B or 3B takes only with three spaces at its end.
+    delayed: MAC addresses that are answered after a second, as those ROMs want it (dnsmasq 2.77 and later). option_66: the
+    TFTP server's name or address, as text; dnsmasq appends a NUL to it. tftp: serve files. extra: lines that are added as
+    they are.
     """
 
     boot_option_43: bool = True
+    menu: str = MENU
+    delayed: Sequence[str] = ()
     option_66: str = ""
     tftp: bool = True
     lease: str = "1h"
     extra: Sequence[str] = ()
+
+
+def options_for(boards: Iterable[VirtualBoard]) -> DnsmasqOptions:
+    """What these boards need of the server, and no more."""
+    roms = [board for board in boards if (model := MODELS.get(board.model)) and model.bootloader == "rom"]
+    return DnsmasqOptions(
+        menu=MENU + "   " if roms else MENU,
+        delayed=tuple(board.mac for board in roms if board.model in _SLOW_OF_HEARING),
+    )
 
 
 class Dnsmasq(Service):
@@ -66,6 +84,8 @@ class Dnsmasq(Service):
                 "lease": options.lease,
                 "leases": self.leases,
                 "boot_option_43": options.boot_option_43,
+                "menu": options.menu,
+                "delayed": options.delayed,
                 "option_66": options.option_66,
                 "tftp": options.tftp,
                 "tftp_root": self.tftp_root,
