@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.emulator import bootloader, handover, qemu
+from harness.emulator import handover, programs, qemu
 from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
 from harness.emulator.loop import EPOLLIN, Loop, Timer
 from harness.emulator.machine import Machine
@@ -30,7 +30,7 @@ _LINK_POLL = 0.02
 class VirtualPi:
     """phase: "stopped" (no power), "bootloader", "qemu" or "halted"; error: why the emulation itself has failed.
 
-    program: what the board runs from power-on; the bootloader of its model.
+    program: what the board runs from power-on; None for that of its model.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class VirtualPi:
         loop: Loop,
         settings: Settings,
         qemu_version: str,
-        program: Callable[[Machine], Steps[None]] = bootloader.program,
+        program: Callable[[Machine], Steps[None]] | None = None,
     ) -> None:
         self.settings = settings
-        self._make_program = program
+        self._make_program = program or programs.program_of(settings.model)
         self.phase = "stopped"
         self.error = ""
         self.serial = SerialLine(loop, self._typed)
@@ -76,6 +76,7 @@ class VirtualPi:
             clock=self._loop.clock,
             rng=random.Random(),  # noqa: S311 - a real board's xids and ports are no secrets either
             speed=settings.speed,
+            otp=settings.otp,
         )
         self.log(f"power on, boot folder {folder}")
         self._program = self._make_program(machine)
