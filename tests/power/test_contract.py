@@ -19,7 +19,11 @@ from .driver_doubles import DRIVERS
 Make = Callable[[Outlet, Clock], PowerPort]
 
 
-@pytest.fixture(params=["double", "virtual", "journaled", *DRIVERS])
+#: Those on a web server are slower than all others together.
+WEB = [pytest.param(name, marks=pytest.mark.gear) for name in ("http", "pdu")]
+
+
+@pytest.fixture(params=["double", "virtual", "journaled", *sorted(set(DRIVERS) - {"http", "pdu"}), *WEB])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     with ExitStack() as stack:
 

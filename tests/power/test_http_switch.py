@@ -30,6 +30,7 @@ from harness.power.web import Request, Site
 
 from .driver_doubles import web
 
+pytestmark = pytest.mark.gear
 PASSWORD = "pw-9Zk2/xQ4+m"  # noqa: S105 - planted, to be looked for
 QUICK = Timing(limit=0.3, poll=0.01, settle=0.01)
 
