@@ -84,6 +84,17 @@ def report(
 
 
 @app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="Console logs, pcap or pcapng files; of one boot or of many.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what console logs and captures show of each board, without a lab."""
+    from harness.commands_analyze import analyze_files  # noqa: PLC0415
+
+    _run(lambda: analyze_files(files, as_json=as_json))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     print(f"piboot {harness.__version__}")
