@@ -159,10 +159,11 @@ class NetServer:
             self.log.append(f"N {name}")
             return [b"\0\x05\0\x01" + self.not_found(name) + b"\0"]
         self.log.append(f"? {name}")
-        size = min(int(asked.get(b"blksize", b"512")), self.blksize) if self.oack else 512
+        known = self.oack and bool(asked)
+        size = min(int(asked.get(b"blksize", b"512")), self.blksize) if known else 512
         self._transfers[packet.sport] = name, len(self.log) - 1, size
         self._last.pop(packet.sport, None)
-        if not self.oack:
+        if not known:
             return self._data(packet.sport, 1)
         tsize = b"tsize\0%d\0" % len(self.files[name]) if self.tsize else b""
         return [b"\0\x06" + tsize + (b"blksize\0%d\0" % size if b"blksize" in asked else b"")]
