@@ -29,6 +29,8 @@ _CARD_AT = 1.0
 #: Names and source ports of what the ROM asks for (3B capture in boot-net.adoc, FW#1041); it takes what comes for code.
 BOOTCODE, BOOTSIG = "bootcode.bin", "bootsig.bin"
 _FIRST_PORT = 49152
+#: bootcode.bin runs from the second-level cache (boot-net.adoc), SDRAM comes later.
+_ROOM = 128 << 10
 #: Seconds without a block after which the ROM drops a file (I).
 _IDLE = 5.0
 
@@ -73,6 +75,8 @@ def _from_network(m: Machine) -> Steps[Payload | str]:
         yield Flush()
         last = m.clock()
         code = yield from _attempt(m, client)
+        if len(code) > _ROOM:
+            return f"bootcode.bin has {len(code)} bytes: it does not fit into the 128 KiB that it runs from"
         if code:
             return (yield from bootcode.from_network(m, code))
     return f"{client.tries} DISCOVERs without a usable answer: the boot ROM is silent until the next power-on"
