@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The EEPROM bootloader of BCM2711 from reset on: banners, the loop over BOOT_ORDER, and what follows a failure.
+"""The EEPROM bootloader from reset on: the loop over BOOT_ORDER, and what follows a failure.
 
 Sources: bootflow-eeprom.adoc, cmprovision#43 (lines and times of 2024 and later), FW#1575, EE#417, and a public UART
 log of 2021 (NETBOOT CANCEL path).
 """
 
-import datetime
-
-from harness.emulator import firmware, netboot
+from harness.emulator import banners, firmware, netboot, pi5
 from harness.emulator.effects import Halt, HandOver, Link, Steps
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Payload
@@ -21,9 +19,6 @@ _NOTHING_AFTER = {1: 0.3, 4: 25.0, 5: 25.0, 6: 1.0, 7: 0.1}
 #: Between two tries of the NETWORK mode (release notes 2020-06-03); a wait of software, not scaled.
 _RETRY_PAUSE = 5.0
 _RESTART_PAUSE = 0.1
-_BOOTSYS, _BOOTLOADER = 0.07, 2.12
-#: Memory chips by the board's MiB, as the bootloader names them (public logs of 2, 4 and 8 GB boards).
-_CHIPS = {1024: "8Gb x1", 2048: "16Gb x1", 4096: "16Gb x2", 8192: "32Gb x2"}
 
 
 def program(m: Machine) -> Steps[None]:
@@ -32,7 +27,7 @@ def program(m: Machine) -> Steps[None]:
     while True:
         m.reset()
         yield Link(up=False)
-        yield from _banners(m, warm=warm)
+        yield from banners.print_all(m, warm=warm)
         payload = yield from _boot_order(m)
         warm = True
         if payload is None:
@@ -45,43 +40,6 @@ def program(m: Machine) -> Steps[None]:
             yield Halt("what was delivered as the kernel cannot run")
         if ended == "error":
             yield Halt("the virtual machine has failed")
-
-
-def _banners(m: Machine, *, warm: bool) -> Steps[None]:
-    uart, release, identity = m.uart, m.release, m.identity
-    date = datetime.date.fromisoformat(release.date)
-    stamp = int(datetime.datetime(date.year, date.month, date.day, 12, tzinfo=datetime.UTC).timestamp())
-    pm_rsts = "0x00000020" if warm else "0x00001000"
-    size = identity.memory_mb
-    memory = f"Initialising SDRAM 'Micron' {_CHIPS.get(size, '32Gb x2')} total-size: {size // 128} Gbit 3200"
-    yield from m.until(_BOOTSYS)
-    if not release.iso_banner:
-        # Before 2024-04-17: one banner, the month in letters, board and serial number as bare numbers.
-        yield uart.line(
-            f"RPi: BOOTLOADER release VERSION:{release.version} DATE: {date.strftime('%b')} {date.day:2d} {date.year} "
-            f"TIME: 12:00:00 BOOTMODE: 0x00000006 part: 0 BUILD_TIMESTAMP={stamp} 0x{identity.serial_text} "
-            f"0x{identity.revision:08x}"
-        )
-        yield uart.line(f"PM_RSTS: {pm_rsts}")
-        yield uart.line("part 00000000 reset_info 00000000")
-        yield uart.line("uSD voltage 3.3V")
-        yield uart.line(memory)
-    else:
-        words = f"release VERSION:{release.version} DATE: {date.strftime('%Y/%m/%d')} TIME: 12:00:00"
-        mode = (
-            f"BOOTMODE: 0x06 partition 0 build-ts BUILD_TIMESTAMP={stamp} serial {identity.serial_text} "
-            f"boardrev {identity.revision:06x} stc {{}}"
-        )
-        yield uart.line(f"RPi: BOOTSYS {words}")
-        yield uart.line(mode.format(round(m.seconds() * 1e6)))
-        yield uart.line(f"PM_RSTS: {pm_rsts}")
-        yield uart.line("part 00000000 reset_info 00000000")
-        yield uart.line("uSD voltage 3.3V")
-        yield uart.line(memory)
-        yield from m.until(_BOOTLOADER)
-        yield uart.line(f"RPi: BOOTLOADER {words}")
-        yield uart.line(mode.format(round(m.seconds() * 1e6)))
-    yield from m.until(m.model.to_network)
 
 
 def _boot_order(m: Machine) -> Steps[Payload | None]:
@@ -120,17 +78,25 @@ def _boot_order(m: Machine) -> Steps[Payload | None]:
             yield from m.takes(_NOTHING_AFTER[mode])
 
 
+def _load(m: Machine) -> Steps[Payload | str | None]:
+    """The files, to the operating system; in words why the board stands still; None when the boot mode has failed."""
+    if m.model.soc == "BCM2712":
+        return (yield from pi5.load(m))
+    early = yield from netboot.load(m)
+    return None if early is None else (yield from firmware.run(m, early))
+
+
 def _network(m: Machine) -> Steps[Payload | None]:
     limit = m.eeprom.net_boot_max_retries
     tries = 0
     while True:
         m.forget_network()
-        early = yield from netboot.load_firmware(m)
-        if early is not None:
-            started = yield from firmware.run(m, early)
+        if (yield from netboot.connect(m)):
+            started = yield from _load(m)
             if isinstance(started, Payload):
                 return started
-            yield Halt(started)
+            if started is not None:
+                yield Halt(started)
         yield from netboot.stop(m)
         if 0 <= limit <= tries:
             return None

@@ -4,10 +4,11 @@
 Request forms and ports: golden vectors of a Pi 400, dnsmasq logs L2 and L3. Lines: IMG2711 strings, FW#1420.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.emulator.dhcp import address_text
-from harness.emulator.effects import Send, Steps, Stream
+from harness.emulator.effects import Print, Send, Steps, Stream
 from harness.emulator.machine import Machine
 from harness.emulator.tftp import Limits, Server, Transfer
 
@@ -42,6 +43,8 @@ class BootloaderFiles:
 
     def __init__(self, m: Machine) -> None:
         self._m = m
+        #: How its lines are printed; a Pi 5's later ones look like start4.elf's.
+        self.say: Callable[[str | bytes], Print] = m.uart.line
         if not m.port:
             m.port = m.rng.randrange(1024, 49000)
 
@@ -51,13 +54,13 @@ class BootloaderFiles:
     def get(self, path: str) -> Steps[Found | None]:
         found = yield from self._fetch(path, probe=False)
         if found is not None:
-            yield self._m.uart.line(f"Read {path} bytes {len(found.data):8d} hnd 0x0")
+            yield self.say(f"Read {path} bytes {len(found.data):8d} hnd 0x0")
         return found
 
     def _fetch(self, path: str, *, probe: bool) -> Steps[Found | None]:
         m = self._m
         port, m.port = m.port, m.port + 1
-        yield m.uart.line(f"TFTP_GET: {m.server_mac.hex(':')} {address_text(m.server)} {path}")
+        yield self.say(f"TFTP_GET: {m.server_mac.hex(':')} {address_text(m.server)} {path}")
         limits = Limits(
             file_timeout=m.eeprom.tftp_file_timeout,
             idle_timeout=m.eeprom.tftp_file_timeout,
@@ -70,20 +73,23 @@ class BootloaderFiles:
         found = yield from _run(transfer)
         if transfer.repeats:
             block = -(-len(transfer.data) // m.release.blksize)
-            yield m.uart.line(f"Duplicate block {block} expected {block + 1}")
+            yield self.say(f"Duplicate block {block} expected {block + 1}")
         if transfer.outcome == "complete":
-            yield m.uart.line(f"TFTP: complete {len(transfer.data)}")
+            yield self.say(f"TFTP: complete {len(transfer.data)}")
         elif transfer.outcome == "error":
             code, text = transfer.error
-            yield m.uart.line(f"TFTP {code}: ".encode() + text)
+            former = m.release.prints("TFTP ERROR:")
+            yield self.say(
+                f"TFTP ERROR: {code}: '".encode() + text + b"'" if former else f"TFTP {code}: ".encode() + text
+            )
         elif transfer.outcome == "timeout":
             m.disconnects += 1
-            yield m.uart.line(f"TFTP: disconnect: timeouts {m.disconnects}")
-            yield m.uart.line(f"{path} transfer timed out")
+            yield self.say(f"TFTP: disconnect: timeouts {m.disconnects}")
+            yield self.say(f"{path} transfer timed out")
         elif transfer.outcome == "oack":
-            yield m.uart.line("BAD OACK")
+            yield self.say("BAD OACK")
         elif transfer.outcome == "large":
-            yield m.uart.line(f"File is too large. Max size {limits.largest}")
+            yield self.say(f"File is too large. Max size {limits.largest}")
         return found
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,13 @@ from harness.emulator.payload import Loaded, Payload
 
 _CPU = "cortex-a72"
 _CONSOLE = "ttyAMA0"
+
+
+def cpu_for(wanted: str, known: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """The processor for the machine, and what there is to say about it. known: QEMU's; nothing known: as wanted."""
+    if not known or wanted in known:
+        return wanted, ()
+    return _CPU, (f"this QEMU has no {wanted}, the board's processor: it is a {_CPU} instead",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,45 +17,51 @@ from harness.emulator.packets import NO_IP
 _AFTER_LINK = 0.12
 #: start.elf where start4.elf is missing: another board's firmware.
 _OTHER_FIRMWARE = "start.elf"
+#: The PHY of a BCM2711 board by whether the release is of 2024-04-17 or later (cmprovision#43) or older (FW#1575).
+_PHY_LINES = {
+    True: (
+        *("GENET: RESET_PHY 1", "CTL 1140 PHY ID 600d 84a2", "MII_CONTROL 1140"),
+        "MII APD 0021 SCTL3 0021 IDDQ 0000",
+    ),
+    False: ("GENET: RESET_PHY", "PHY ID 600d 84a2"),
+}
 
 
-def load_firmware(m: Machine) -> Steps[Config | None]:
-    """Everything up to "Starting start4.elf"; gives config.txt as the bootloader read it, None when the mode failed."""
-    if not (yield from _link(m)):
-        return None
-    if not (yield from lease.obtain(m)):
-        return None
-    if not (yield from _find_server(m)):
-        return None
-    return (yield from _load(m))
+def connect(m: Machine) -> Steps[bool]:
+    """Link, addresses, and the MAC of the TFTP server or of the gateway towards it."""
+    if not (yield from link(m)) or not (yield from lease.obtain(m)):
+        return False
+    return (yield from _find_server(m))
 
 
 def stop(m: Machine) -> Steps[None]:
     """The network is given up: MAC and PHY are reset (release notes 2020-06-12)."""
     yield m.uart.line("Stopping network")
     yield m.uart.line(m.stack.counters.text())
-    yield m.uart.line("GENET STOP: 0")
+    if m.model.soc == "BCM2711":
+        yield m.uart.line("GENET STOP: 0")
     yield m.uart.line("NETBOOT CANCEL")
     yield m.uart.line("NETBOOT init failed")
     yield Link(up=False)
 
 
-def _link(m: Machine) -> Steps[bool]:
+def link(m: Machine, *, word: str = "") -> Steps[bool]:
+    """The PHY is reset; waits for the link, at most DHCP_TIMEOUT. word: what waits, NETWORK unless told."""
     uart, mac = m.uart, m.identity.mac.hex()
-    yield uart.line("GENET: RESET_PHY 1")
-    yield uart.line("CTL 1140 PHY ID 600d 84a2")
-    yield uart.line("MII_CONTROL 1140")
-    yield uart.line("MII APD 0021 SCTL3 0021 IDDQ 0000")
+    genet = m.model.soc == "BCM2711"  # no such lines on a Pi 5 (EE#687)
+    for line in _PHY_LINES[m.release.iso_banner] if genet else ():
+        yield uart.line(line)
     server = address_text(m.eeprom.tftp_ip or NO_IP)
-    yield uart.line(f"{m.release.word}: {m.identity.mac_text} wait for link TFTP: {server}")
+    yield uart.line(f"{word or m.release.word}: {m.identity.mac_text} wait for link TFTP: {server}")
     yield from m.takes(m.model.link_up)
     if not (yield Link(up=True, deadline=m.clock() + m.eeprom.dhcp_timeout)):
         return False
     yield Flush()
     yield uart.line(f"LINK STATUS: speed: {m.model.link_speed} full duplex")
     yield uart.line("Link ready")
-    yield uart.line("GENET START: 64 16 32")
-    yield uart.line(f"GENET: UMAC_START 0x{mac[:8]} 0x{mac[8:]}0000")
+    if genet:
+        yield uart.line("GENET START: 64 16 32")
+        yield uart.line(f"GENET: UMAC_START 0x{mac[:8]} 0x{mac[8:]}0000")
     yield uart.line(m.stack.counters.text())
     yield from m.takes(_AFTER_LINK)
     return True
@@ -70,6 +76,7 @@ def _find_server(m: Machine) -> Steps[bool]:
         f"NET {address_text(stack.ip)} {address_text(stack.mask)} gw {address_text(gateway)} "
         f"tftp {address_text(m.server)}"
     )
+    yield m.uart.line("DHCP complete")
     yield m.uart.line(net)
     deadline = m.clock() + m.eeprom.tftp_file_timeout
     for _ in range(m.release.arp_tries):
@@ -83,16 +90,18 @@ def _find_server(m: Machine) -> Steps[bool]:
     return False
 
 
-def _prefix(m: Machine) -> str:
+def prefix(m: Machine) -> str:
+    """TFTP_PREFIX as text, with its slash."""
     kind = m.eeprom.tftp_prefix
     if kind == 1:
         return m.eeprom.tftp_prefix_str
     return f"{m.identity.serial_text}/" if kind == 0 else f"{m.identity.mac.hex('-')}/"
 
 
-def _load(m: Machine) -> Steps[Config | None]:
+def load(m: Machine) -> Steps[Config | None]:
+    """BCM2711: the files up to "Starting start4.elf"; gives config.txt as read, None when the mode has failed."""
     files = BootloaderFiles(m)
-    m.prefix = _prefix(m)
+    m.prefix = prefix(m)
     if m.prefix:
         found = yield from files.probe(m.prefix + m.model.start_elf)
         if found is None:

@@ -5,6 +5,7 @@ import random
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from os import read, write
 from pathlib import Path
 from typing import Any
@@ -259,13 +260,15 @@ class VirtualPi:
         adapted = handover.adapt(payload)
         self._heard = adapted.heard
         files = handover.write_files(payload, settings.artefacts)
+        cpu, told = handover.cpu_for(settings.model.cpu, qemu.known_cpus())
+        adapted = replace(adapted, changes=(*told, *adapted.changes))
         arguments = handover.arguments(
             files,
             adapted.cmdline,
             machine=settings.machine,
             memory=settings.memory,
             mac=settings.identity.mac,
-            cpu=settings.model.cpu,
+            cpu=cpu,
         )
         self._ignore()  # from here on the frames are QEMU's
         self._qemu = qemu.Qemu(
@@ -285,7 +288,7 @@ class VirtualPi:
             machine=settings.machine,
             memory=settings.memory,
             argv=self._qemu.argv,
-            cpu=settings.model.cpu,
+            cpu=cpu,
             soc=settings.model.soc,
         )
         for change in record["changes"]:

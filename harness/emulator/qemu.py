@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from harness.emulator.loop import Loop
@@ -37,6 +38,16 @@ def version() -> str:
     except (InfraError, OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.splitlines()[0] if done.stdout else ""
+
+
+@cache
+def known_cpus() -> frozenset[str]:
+    """Processors that this QEMU can be; empty when it does not say. Raises InfraError without QEMU."""
+    try:
+        done = subprocess.run([find(), "-cpu", "help"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(word for word in done.stdout.split() if word.startswith("cortex-"))
 
 
 class Qemu:

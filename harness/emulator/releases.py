@@ -5,7 +5,7 @@ Sources: rpi-eeprom release notes (firmware-2711, firmware-2712), constants and 
 marked I are inferred: parameters with the likely default.
 """
 
-import re
+import datetime
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,24 +13,27 @@ from typing import Any
 
 from harness.errors import ConfigError
 
-#: The newest release known here: what "" in a configuration means.
-CURRENT = "2026-08-04"
-FIRST = "2019-09-23"
+#: The newest and the oldest release known here, by SoC; the newest is what "" in a configuration means.
+CURRENT = {"BCM2711": "2026-08-04", "BCM2712": "2026-08-12"}
+FIRST = {"BCM2711": "2019-09-23", "BCM2712": "2023-09-13"}
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of the bootloader for BCM2711.
+    """One release of the bootloader.
 
     date: "2026-08-04"; fourcc: of option 97, None for the serial number four times; blksize: asked from the TFTP
     server; word: what precedes "wait for link"; iso_banner: two banners with ISO dates; stamped: lines carry the
     seconds since power-on; block_limit: the last block number a transfer may have, 0 for none; sig_first: vl805.sig
     is asked; doubling: DHCP resends after 4, 8, 16 s instead of every 4 s; siaddr_boot: an OFFER with nothing but
     siaddr is enough; needs_class: option 43 counts only beside option 60 "PXEClient"; arp_tries, arp_wait: requests
-    for the server's MAC, and seconds between them.
+    for the server's MAC, and seconds between them; labelled: the banner names serial number
+    and board; skewed: the fraction in the stamps is wrong and jumps back;
+    http, watchdog, netconsole: whether HTTP boot, BOOT_WATCHDOG_TIMEOUT and NETCONSOLE are known; loud: uart_2ndstage is
+    on by default; real_time: kernel8_rt.img is tried; maps: overlay_map.dtb is read even when no overlay needs it.
     """
 
-    date: str = FIRST
+    date: str = FIRST["BCM2711"]
     fourcc: bytes | None = None
     blksize: int = 1024
     word: str = "NET_BOOT"
@@ -43,34 +46,99 @@ class Release:
     needs_class: bool = False  # I: the strings stand together in the parser; raw-text option 43 was seen to work
     arp_tries: int = 5  # I
     arp_wait: float = 1.0  # I
+    labelled: bool = False
+    skewed: bool = False
+    http: bool = False
+    watchdog: bool = False
+    netconsole: bool = False
+    loud: bool = False
+    real_time: bool = False
+    maps: bool = True
 
     @property
     def version(self) -> str:
         """Eight hex digits in place of the git hash that a real banner shows."""
         return f"{zlib.crc32(self.date.encode()):08x}"
 
+    def prints(self, line: str) -> bool:
+        """Whether a line of this beginning is in this release's images (strings by date)."""
+        if self.date >= _SETTLED:
+            return not line.startswith(_FORMER)
+        return not any(
+            line.startswith(start) and not since <= self.date < until for start, (since, until) in _LINES.items()
+        )
 
-_CHANGES: tuple[tuple[str, Mapping[str, Any]], ...] = (
+
+_EVER = "9999"
+#: Beginnings of lines: first release that has them, and first that has them no more.
+_LINES: Mapping[str, tuple[str, str]] = {
+    "DHCP src": ("2019-10-08", _EVER),
+    "NETBOOT init failed": ("2020-03-04", _EVER),
+    "Boot mode:": ("2020-05-15", _EVER),
+    "Link ready": ("2020-05-15", _EVER),
+    "NET ": ("2020-05-15", _EVER),
+    "ARP ": ("2020-05-15", _EVER),
+    "Restart ": ("2020-05-15", _EVER),
+    "Retry ": ("2020-05-15", _EVER),
+    "Stopping network": ("2020-10-28", _EVER),
+    "PHY ID": ("2021-10-27", _EVER),
+    "DHCP complete": (FIRST["BCM2711"], "2020-05-15"),
+    "TFTP ERROR:": (FIRST["BCM2711"], "2020-01-09"),
+}
+_SETTLED = max(date for dates in _LINES.values() for date in dates if date != _EVER)
+_FORMER = tuple(start for start, (_since, until) in _LINES.items() if until != _EVER)
+_Changes = tuple[tuple[str, Mapping[str, Any]], ...]
+_CHANGES_2711: _Changes = (
     ("2020-03-04", {"fourcc": b"RPi4"}),
-    ("2022-02-04", {"fourcc": b"4iPR"}),
+    ("2020-05-15", {"netconsole": True}),  # S
+    ("2022-02-04", {"fourcc": b"4iPR", "http": True}),  # http: this beta, then 2022-03-10
     ("2022-10-03", {"blksize": 1468, "sig_first": False}),
-    ("2022-11-25", {"word": "NETWORK"}),
+    ("2022-11-25", {"word": "NETWORK", "labelled": True}),
     ("2024-04-17", {"iso_banner": True, "doubling": False}),
-    ("2024-05-17", {"stamped": True}),
+    ("2024-05-17", {"stamped": True, "skewed": True}),
+    ("2025-05-08", {"skewed": False}),
+    ("2025-07-03", {"watchdog": True}),
     ("2025-09-22", {"block_limit": 0}),
 )
+_CHANGES_2712: _Changes = (
+    (
+        FIRST["BCM2712"],
+        {
+            **{"fourcc": b"4iPR", "blksize": 1468, "sig_first": False, "word": "NETWORK", "iso_banner": True},
+            **{"doubling": False, "labelled": True, "http": True, "netconsole": True},
+            **{"stamped": True, "skewed": True},  # I: all known logs of this SoC have stamps
+        },
+    ),
+    ("2023-10-30", {"fourcc": b"5iPR"}),
+    ("2025-01-06", {"loud": True}),
+    ("2025-05-08", {"skewed": False}),
+    ("2025-06-09", {"real_time": True}),
+    ("2025-06-20", {"watchdog": True}),
+    ("2025-09-22", {"block_limit": 0}),
+    ("2026-06-17", {"maps": False}),
+)
+_CHANGES = {"BCM2711": _CHANGES_2711, "BCM2712": _CHANGES_2712}
 
 
-def release(date: str) -> Release:
+def release(date: str, soc: str = "BCM2711") -> Release:
     """The bootloader as released on or last before that date; "" is the current one. Raises ConfigError."""
-    date = date or CURRENT
-    if not re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", date) or date < FIRST:
+    # Boards with a boot ROM have no such bootloader; whatever they are given is checked by the older SoC's rules.
+    soc = soc if soc in _CHANGES else "BCM2711"
+    date = date or CURRENT[soc]
+    if not _is_date(date) or date < FIRST[soc]:
         raise ConfigError(
-            f"bootloader: {date!r} is not a release date from {FIRST} on",
-            remedy=f'write it as "{CURRENT}", or leave it empty for the current release',
+            f"bootloader: {date!r} is not a release date from {FIRST[soc]} on",
+            remedy=f'write it as "{CURRENT[soc]}", or leave it empty for the current release',
         )
     found = Release(date=date)
-    for since, what in _CHANGES:
+    for since, what in _CHANGES[soc]:
         if date >= since:
             found = replace(found, **what)
     return found
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

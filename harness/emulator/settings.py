@@ -103,7 +103,8 @@ def _board(entry: object) -> Settings:
     mistakes += [f"{key}: no such key" for key in entry if key not in known]
     model: Model | None = take("model", _model)
     config: Eeprom | None = take("eeprom", _eeprom, {})
-    release: Release | None = take("bootloader", lambda value: releases.release(_string(value)), "")
+    soc = model.soc if model is not None else "BCM2711"
+    release: Release | None = take("bootloader", lambda value: releases.release(_string(value), soc), "")
     mac: bytes | None = take("mac", _mac)
     serial: int | None = take("serial_number", _hexadecimal(8))
     revision: str | None = take("revision", _string, "")

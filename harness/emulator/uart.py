@@ -23,7 +23,9 @@ class Uart:
         self.second_stage = False
 
     def line(self, text: str | bytes) -> Print:
-        """A line of the bootloader; since 2024-05-17 it begins with the seconds since power-on."""
+        """A line of the bootloader, if its release has it; since 2024-05-17 it begins with the seconds since power-on."""
+        if not self._release.prints(text if isinstance(text, str) else text[:40].decode("ascii", "replace")):
+            return Print(b"")
         return self._print(self._stamp() + _raw(text) + _CRLF)
 
     def option(self, text: str | bytes, *, plain: bool = False) -> Print:
@@ -44,7 +46,13 @@ class Uart:
         return Print(stamp + _raw(text) + _CRLF if self.second_stage else b"")
 
     def _stamp(self) -> bytes:
-        return f"{self._seconds():6.2f} ".encode() if self._release.stamped else b""
+        if not self._release.stamped:
+            return b""
+        seconds = self._seconds()
+        # What exactly was wrong before 2025-05-08 is not known; a fraction of another unit jumps back as theirs did.
+        hundredths = round(seconds * 100)
+        part = int(seconds * 1e6) >> 14 if self._release.skewed else hundredths
+        return f"{hundredths // 100:3d}.{part % 100:02d} ".encode()
 
     def _print(self, data: bytes) -> Print:
         return Print(data if self.enabled else b"")

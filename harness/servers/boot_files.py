@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 from harness.errors import InfraError
+from harness.models import MODELS, Model
 from harness.servers.board import BootSetLike, VirtualBoard
+from harness.servers.device_tree import stand_in
 from harness.servers.topology import Topology
 
 # The boot ROM of a 3B asks for it before it knows of directories, so it lies in the root, too.
@@ -27,6 +29,8 @@ def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: 
             # Symbolic links become files: a TFTP server must not be led out of its root.
             shutil.copytree(boot_set.boot, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
         directory.mkdir(exist_ok=True)
+        if boot_set is not None:
+            _complete(directory, MODELS.get(board.model))
         (directory / "config.txt").write_text(topology.config_txt(directory), encoding="ascii")
         (directory / "cmdline.txt").write_text(topology.cmdline(board) + "\n", encoding="ascii")
         for name in _SHARED:
@@ -41,3 +45,9 @@ def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: 
             remedy="free some space, or set PIBOOT_SCRATCH to a directory on a larger disk",
         ) from error
     return directory
+
+
+def _complete(directory: Path, model: Model | None) -> None:
+    """Put a stand-in where the boot set has no device tree for the board."""
+    if model is not None and not (directory / model.dtb).exists():
+        (directory / model.dtb).write_bytes(stand_in(model))
