@@ -35,11 +35,22 @@ class _Program:
 _SERVING = (
     _Program("unshare", "util-linux", "namespaces of the emulated lab"),
     _Program("setpriv", "util-linux", "ending what a killed run left"),
-    _Program("dnsmasq", "dnsmasq-base", "DHCP and TFTP of the emulated lab"),
     _Program("rpcbind", "rpcbind", "NFS of the emulated lab"),
     _Program("ganesha.nfsd", "nfs-ganesha", "NFS of the emulated lab"),
     _Program("qemu-system-aarch64", "qemu-system-arm", "running the kernel that an emulated board received"),
 )
+#: Of each topology.
+_NETBOOT = {
+    "dnsmasq-nfs": (_Program("dnsmasq", "dnsmasq-base", "DHCP and TFTP of the emulated lab"),),
+    "isc-hpa": (
+        _Program("dhcpd", "isc-dhcp-server", "DHCP of the emulated lab"),
+        _Program("in.tftpd", "tftpd-hpa", "TFTP of the emulated lab"),
+    ),
+    "kea-atftpd": (
+        _Program("kea-dhcp4", "kea-dhcp4-server", "DHCP of the emulated lab"),
+        _Program("atftpd", "atftpd", "TFTP of the emulated lab"),
+    ),
+}
 _BUILDING = (
     _Program("apt-get", "apt", "fetching the boards' kernel and firmware"),
     _Program("dpkg-deb", "dpkg", "unpacking the boards' kernel and firmware"),
@@ -109,7 +120,8 @@ def format_table(checks: Sequence[Check], width: int = 100) -> str:
 
 def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
     yield _root(probes)
-    for program in _SERVING:
+    topologies = sorted({server.topology for server in _used_servers(lab)})
+    for program in (*_SERVING, *(program for topology in topologies for program in _NETBOOT[topology])):
         yield _program(program, probes)
     yield _files("ganesha's FSAL VFS", _FSAL, "nfs-ganesha-vfs", "NFS of the emulated lab", probes)
     yield _tun(probes)

@@ -20,8 +20,8 @@ class EmulatedServer(Section):
 
     kind: Literal["emulated"]
     """`emulated`."""
-    topology: Literal["dnsmasq-nfs"] = "dnsmasq-nfs"
-    """Set of services. dnsmasq-nfs: one host, dnsmasq for DHCP and TFTP, NFS root."""
+    topology: Literal["dnsmasq-nfs", "isc-hpa", "kea-atftpd"] = "dnsmasq-nfs"
+    """Set of services, with an NFS root: dnsmasq for DHCP and TFTP, ISC dhcpd with tftpd-hpa, or Kea with atftpd."""
     root: Literal["debian", "light"] = "debian"
     """Root file system that the boards get: a complete Debian, or a small one that logs in within seconds."""
 

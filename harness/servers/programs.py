@@ -9,25 +9,33 @@ from harness.errors import InfraError
 
 
 class Requirement(NamedTuple):
-    """A program of the emulated lab. needs_root: only a rig that is started by root runs it."""
+    """A program of the emulated lab. needs_root: only a rig that is started by root runs it. topology: "" for all."""
 
     program: str
     debian_package: str
     why: str
     needs_root: bool
+    topology: str = ""
 
 
 _REQUIREMENTS = (
     Requirement("unshare", "util-linux", "gives every rig its own namespaces", False),
-    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False),
+    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, "dnsmasq-nfs"),
+    Requirement("dhcpd", "isc-dhcp-server", "DHCP server", False, "isc-hpa"),
+    Requirement("in.tftpd", "tftpd-hpa", "TFTP server", True, "isc-hpa"),
+    Requirement("kea-dhcp4", "kea-dhcp4-server", "DHCP server", False, "kea-atftpd"),
+    Requirement("atftpd", "atftpd", "TFTP server", False, "kea-atftpd"),
     Requirement("rpcbind", "rpcbind", "tells NFS v3 clients where the server listens", True),
     Requirement("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", "NFS server in user space", True),
 )
 
 
-def requirements() -> list[Requirement]:
-    """What `piboot check` looks for before an emulated lab is started; debian_package may be several, separated by blanks."""
-    return list(_REQUIREMENTS)
+def requirements(topology: str = "dnsmasq-nfs") -> list[Requirement]:
+    """What `piboot check` looks for before an emulated lab of this topology is started.
+
+    debian_package may be several, separated by blanks.
+    """
+    return [entry for entry in _REQUIREMENTS if entry.topology in {"", topology}]
 
 
 def system_path() -> str:

@@ -90,9 +90,12 @@ class Topology(ABC):
 
 def topology_named(name: str) -> Topology:
     """The topology of that name. Raises ConfigError that lists those that there are."""
-    from harness.servers.dnsmasq_nfs import DnsmasqNfs  # noqa: PLC0415 - a topology imports this module
+    # A topology imports this module.
+    from harness.servers.dnsmasq_nfs import DnsmasqNfs  # noqa: PLC0415
+    from harness.servers.isc_hpa import IscHpa  # noqa: PLC0415
+    from harness.servers.kea_atftpd import KeaAtftpd  # noqa: PLC0415
 
-    known = {kind.name: kind for kind in (DnsmasqNfs,)}
+    known: dict[str, type[Topology]] = {kind.name: kind for kind in (DnsmasqNfs, IscHpa, KeaAtftpd)}
     if name not in known:
         raise ConfigError(f"there is no topology {name!r}", remedy=f"choose one of: {', '.join(sorted(known))}")
     return known[name]()

@@ -110,6 +110,17 @@ def test_a_machine_that_has_everything(emulated: LabConfig, real: LabConfig) -> 
         assert len({check.name for check in found}) == len(found)
 
 
+@pytest.mark.parametrize("topology", ["isc-hpa", "kea-atftpd"])
+def test_the_programs_of_another_topology_are_looked_for_instead(topology: str) -> None:
+    lab = loads(changed("s: {kind: emulated}", f"s: {{kind: emulated, topology: {topology}}}"))
+    wanted = [entry.program for entry in requirements(topology)]
+    found = {check.name for check in run_checks(lab, Machine())}
+    assert set(wanted) <= found
+    assert "dnsmasq" not in found
+    (check,) = failed(run_checks(lab, Machine(programs_missing=frozenset({wanted[1]}))))
+    assert (check.name, check.package) == (wanted[1], requirements(topology)[1].debian_package)
+
+
 @pytest.mark.parametrize(
     ("program", "package"),
     [(entry.program, entry.debian_package.split()[0]) for entry in requirements()]

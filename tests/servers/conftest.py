@@ -38,6 +38,13 @@ def open_descriptors() -> int:
     return len(names("/proc/self/fd"))
 
 
+def needs(topology: str) -> pytest.MarkDecorator:
+    """Skips where a topology's programs are not installed, naming the packages."""
+    absent = [entry for entry in requirements(topology) if shutil.which(entry.program, path=system_path()) is None]
+    names = ", ".join(entry.debian_package for entry in absent)
+    return pytest.mark.skipif(bool(absent), reason=f"not installed: {names}")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root and network namespaces")
 

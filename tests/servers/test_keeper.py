@@ -205,7 +205,9 @@ def test_callbacks_are_called_once_whenever_they_come() -> None:
 
 
 def test_requirements_say_what_to_install() -> None:
-    needs = {program: (package, root) for program, package, why, root in requirements() if why}
+    needs = {program: (package, root) for program, package, why, root, _ in requirements() if why}
     assert needs["dnsmasq"] == ("dnsmasq-base", False)
     assert needs["ganesha.nfsd"] == ("nfs-ganesha nfs-ganesha-vfs", True)
     assert set(needs) == {"unshare", "dnsmasq", "rpcbind", "ganesha.nfsd"}
+    assert {entry.program for entry in requirements("isc-hpa")} - set(needs) == {"dhcpd", "in.tftpd"}
+    assert {entry.program for entry in requirements("kea-atftpd")} - set(needs) == {"kea-dhcp4", "atftpd"}

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kea's DHCPv4 server: DHCP alone; the files come from a TFTP server beside it."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.servers.keeper_client import Keeper
+from harness.servers.process import Process
+from harness.servers.services.confined import unconfined
+from harness.servers.services.dnsmasq import udp_ports
+from harness.servers.services.service import Service, render
+
+
+@dataclass(frozen=True)
+class KeaOptions:
+    """What a lab, or a fault, changes. Put a changed copy into `Kea.options`, then restart.
+
+    menu: the text of the PXE boot menu, sub-option 9 of option 43, with 6 and 10 beside it; "" for no option 43.
+    option_66: tftp-server-name, None for the host's own address, "" for none. next_server: siaddr.
+    """
+
+    menu: str = "Raspberry Pi Boot   "
+    option_66: str | None = None
+    next_server: bool = False
+    lease: int = 3600
+
+
+class Kea(Service):
+    """DHCP on one interface of a host. address: the host's, "10.77.0.1/24"; leases are .100 to .199 of it."""
+
+    program = "kea-dhcp4"
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        host: str,
+        folder: Path,
+        *,
+        address: str,
+        name: str = "kea",
+        interface: str = "eth0",
+        options: KeaOptions | None = None,
+    ) -> None:
+        super().__init__(name, keeper, host, folder)
+        self.address = ipaddress.ip_interface(address)
+        self.interface = interface
+        self.options = options or KeaOptions()
+
+    @property
+    def leases(self) -> Path:
+        return self.folder / f"{self.name}.leases"
+
+    def render(self) -> str:
+        network, options = self.address.network, self.options
+        own, menu = str(self.address.ip), options.menu.encode()
+        return render(
+            "kea-dhcp4.conf",
+            {
+                "interface": self.interface,
+                "leases": self.leases,
+                "subnet": network,
+                "first": network.network_address + 100,
+                "last": network.network_address + 199,
+                "lease": options.lease,
+                "menu": options.menu,
+                "menu_octets": (b"\0\0" + bytes([len(menu)]) + menu).hex(),
+                "option_66": own if options.option_66 is None else options.option_66,
+                "next_server": own if options.next_server else "",
+            },
+        )
+
+    def launch(self) -> Process:
+        # Its pid and lock files; later versions also refuse leases elsewhere than there.
+        folder = str(self.folder)
+        places = {"KEA_PIDFILE_DIR": folder, "KEA_LOCKFILE_DIR": folder, "KEA_DHCP_DATA_DIR": folder}
+        return self.keeper.spawn(
+            self.host, self.command(), stdout=self.log, stderr=self.log, env={"LC_ALL": "C", **places}
+        )
+
+    def command(self) -> Sequence[str]:
+        return unconfined(["kea-dhcp4", "-c", str(self.config)])
+
+    def awaited(self) -> str:
+        # It hears through packet sockets, which no client of ours on its own host can reach; it says when they are open.
+        if "DHCP4_STARTED" not in self.new_log():
+            return "it does not say that it has started"
+        bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
+        return "" if 67 in bound else "its DHCP port 67 is not open"
