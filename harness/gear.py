@@ -63,6 +63,30 @@ def serial_console(port: str, baud: int) -> Callable[[Path, Emit, Fail], Console
     return opened
 
 
+def emulated_console(port: str) -> Callable[[Path, Emit, Fail], ConsoleLog]:
+    """The console of an emulated board, opened once for each boot.
+
+    A pty that has gone does not come back, but its name may: it would then be another board's, whose output a second reader
+    would steal.
+    """
+
+    def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
+        from harness.console.log import ConsoleLog  # noqa: PLC0415
+        from harness.console.port import BAUD, BytePort, open_port  # noqa: PLC0415
+
+        first = iter([port])
+
+        def once() -> BytePort:
+            path = next(first, None)
+            if path is None:
+                raise InfraError("the emulated board's console is gone", place=port, remedy="see the emulator's log")
+            return open_port(path, BAUD)
+
+        return ConsoleLog(once, folder, on_event=emit, on_error=fail, reconnect_for=0.0).start()
+
+    return opened
+
+
 def local_capture(interface: str, mac: str, extra: str | None) -> Callable[[Path, Emit, Fail], Capture]:
     """A capture on an interface of this host that may see many boards. extra: a pcap filter of the user's."""
 

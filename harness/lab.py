@@ -22,7 +22,7 @@ from harness.config import (
     SerialConsole,
 )
 from harness.errors import ConfigError, InfraError
-from harness.gear import Gear, Pulse, local_capture, rig_capture, serial_console
+from harness.gear import Gear, Pulse, emulated_console, local_capture, rig_capture, serial_console
 from harness.models import MODELS
 from harness.run import Run
 from harness.watch import Blind, Viewer
@@ -243,7 +243,7 @@ class Lab(AbstractContextManager["Lab"]):
 
         gear = Gear(
             power=for_boot,
-            open_console=serial_console(port.console, 115200),
+            open_console=emulated_console(port.console),
             open_capture=rig_capture(rig, port.host, port.tap, config.mac),
             prepare=lambda until: _clean_root(rig, config.name, until),
             alive=Pulse(rig, config.name, power),
