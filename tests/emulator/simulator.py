@@ -11,7 +11,7 @@ from harness.emulator.dhcp import Identity
 from harness.emulator.effects import Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Payload
-from harness.models import PI4
+from harness.models import PI4, Model
 
 #: A board and the golden option 97 of it: Pi 4B rev 1.4 of a public dnsmasq log (pipxe).
 MAC = bytes.fromhex("e45f010902f7")
@@ -128,15 +128,22 @@ class World:
 
 
 def machine(
-    world: World, *, date: str = "", speed: float = 1.0, seed: int = 1, keys: dict[str, object] | None = None
+    world: World,
+    *,
+    date: str = "",
+    speed: float = 1.0,
+    seed: int = 1,
+    keys: dict[str, object] | None = None,
+    model: Model = PI4,
+    revision: int = REVISION,
 ) -> Machine:
-    """A Pi 4 in that world."""
+    """A Pi 4, or another model, in that world."""
     config = eeprom.read(keys or {})
-    release = releases.release(date)
+    release = releases.release(date, model.soc)
     fourcc = None if config.option97 is None else config.option97 or release.fourcc
-    identity = Identity(config.mac_address or MAC, SERIAL, REVISION, fourcc)
+    identity = Identity(config.mac_address or MAC, SERIAL, revision, fourcc)
     return Machine(
-        model=PI4,
+        model=model,
         identity=identity,
         eeprom=config,
         release=release,
@@ -155,10 +162,13 @@ def boot(
     date: str = "",
     speed: float = 1.0,
     keys: dict[str, object] | None = None,
+    model: Model = PI4,
+    revision: int = REVISION,
 ) -> World:
     """A boot from power-on in a new world."""
     world = World(wire, link=link, answers=list(answers))
-    return world.run(bootloader.program(machine(world, date=date, speed=speed, keys=keys)), seconds=seconds)
+    board = machine(world, date=date, speed=speed, keys=keys, model=model, revision=revision)
+    return world.run(bootloader.program(board), seconds=seconds)
 
 
 def silence(_now: float, _frame: bytes) -> list[tuple[float, bytes]]:
