@@ -72,7 +72,7 @@ class ConsoleLog:
         if milestone.name in {"net.wait_link", "bootcode.ethernet", "initramfs.ip_request", "kernel.ip_config"}:
             mac = fields.get("mac", "").lower()
             self.mac = self.mac or (mac if mac and "x" not in mac else None)
-        if len(self.telling) < MAX_SIGNS or "boardrev" in fields:
+        if len(self.telling) < (2 * MAX_SIGNS if "boardrev" in fields else MAX_SIGNS):
             self.telling.append(milestone)
 
     def _begins(self, milestone: Milestone) -> bool:
@@ -108,12 +108,12 @@ def read(path: Path) -> ConsoleLog:
         size += len(data)
         odd += len(data) - len(data.translate(None, _NOT_TEXT))
         found |= take(splitter.feed(0.0, data))
-        if not found and size >= GIVE_UP_AFTER and odd * 10 > size:
+        if not found and size >= GIVE_UP_AFTER and odd * 20 > size:
             break
     found |= take(splitter.flush())
     log.lines = splitter.lines
     if not found:
-        what = "binary data" if odd * 10 > size else "no line of it reads like a Raspberry Pi's console"
+        what = "binary data" if odd * 20 > size else "no line of it reads like a Raspberry Pi's console"
         raise ConfigError(f"neither a capture nor a console log: {what}", place=str(path), remedy=REMEDY)
     return log
 

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Capture and console of one boot; and the command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.analyze import analyze
+from tests.analyze import packets
+from tests.analyze.packets import Wire, names
+from tests.analyze.test_console import PI5, SYSTEM
+
+SERIAL, MAC = "0badcafe", "88:a2:9e:0b:ad:01"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    wire = Wire()
+    packets.pi5(wire, MAC, SERIAL)
+    console = tmp_path / "a"
+    console.write_text(PI5 + SYSTEM)
+    return wire.save(tmp_path / "b"), console
+
+
+def test_wire_and_console_of_one_board_are_one_result_in_any_order(files: tuple[Path, Path]) -> None:
+    for order in (files, files[::-1]):
+        (board,) = analyze(order)
+        assert (board.model, board.serial_number, board.mac, board.outcome) == ("pi5", SERIAL, MAC, "login")
+        assert names(board.stages)[:3] == ["link", "dhcp", "firmware"]
+        assert board.stages[1].evidence[0].source == "packet"
+        assert {file.source for file in board.tftp} == {"wire"}
+        assert board.bootloader_date == "2025-03-27"
+        assert len(board.files) == 2
+
+
+def test_a_console_without_any_name_joins_the_only_board_of_its_family(
+    tmp_path: Path, files: tuple[Path, Path]
+) -> None:
+    console = tmp_path / "kernel"
+    console.write_text("[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x414fd0b1]\n")
+    (board,) = analyze([files[0], console])
+    assert board.outcome == "kernel"
+    console.write_text("[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x410fd034]\n")
+    assert len(analyze([files[0], console])) == 2
+
+
+def test_different_boards_stay_apart(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    wire = Wire()
+    packets.pi5(wire)
+    boards = analyze([wire.save(tmp_path / "c"), files[1]])
+    assert [board.outcome for board in boards] == ["firmware", "login"]
+    both = Wire()
+    packets.pi5(both)
+    packets.pi5(both, MAC, SERIAL, "10.77.0.9")
+    assert [board.outcome for board in analyze([both.save(tmp_path / "c"), files[1]])] == ["firmware", "login"]
+
+
+def test_what_the_wire_waits_for_is_over_when_the_console_goes_on(tmp_path: Path) -> None:
+    wire = Wire()
+    client = packets.Client(wire, MAC)
+    client.ask(1, 1, *packets.eeprom(b"5iPR", "d04170", MAC, SERIAL))
+    console = tmp_path / "console"
+    console.write_text(PI5)
+    assert analyze([wire.save(tmp_path / "wire")])[0].outcome == "waiting(dhcp)"
+    assert analyze([tmp_path / "wire", console])[0].outcome == "kernel"
+
+
+def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "harness.cli", "analyze", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
+
+
+def test_the_command(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    told = run(*files, "--json")
+    assert told.returncode == 0, told.stderr
+    (board,) = json.loads(told.stdout)
+    assert {"model", "bootloader_date", "stages", "outcome", "failed_stage", "dhcp", "tftp"} <= set(board)
+    assert board["outcome"] == "login"
+    plain = run(*files)
+    assert "Raspberry Pi 5, serial 0badcafe" in plain.stdout
+    assert ": login" in plain.stdout.splitlines()[0]
+    failed = tmp_path / "failed"
+    failed.write_text(PI5.split(" 12.90")[0] + "Firmware not found\n")
+    assert run(failed).returncode == 1
+    wrong = run(tmp_path)
+    assert wrong.returncode == 2
+    assert "ConfigError" in wrong.stderr
