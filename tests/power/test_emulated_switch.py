@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import Secret
 from harness.errors import InfraError
 from harness.power.poe_snmp import PoeSnmpPort
-from harness.power.port import Timing
-from harness.power.snmp import Agent, Credentials
 from harness.power.virtual import VirtualPort
 from harness.servers import Rig, VirtualBoard
+from harness.servers.poe import EmulatedPoe
 from harness.servers.programs import system_path
-from harness.servers.services.poe_switch import ManagementCable, PoePort, PoeSwitch
 
 pytestmark = pytest.mark.netns
 
@@ -31,13 +28,14 @@ BOARDS = (
 @dataclass
 class Bench:
     rig: Rig
-    switch: PoeSwitch
-    port: int
+    poe: EmulatedPoe
 
-    def poe(self, number: int, limit: float = 15.0) -> PoeSnmpPort:
-        credentials = Credentials(community=Secret(self.switch.community))
-        agent = Agent("127.0.0.1", self.port, credentials, timeout=5.0, retries=0)
-        return PoeSnmpPort(agent, port=number, timing=Timing(limit=limit, poll=0.05))
+    def port(self, name: str) -> PoeSnmpPort:
+        folder = self.rig.folder / name / "boot"
+        folder.mkdir(exist_ok=True)
+        port = self.poe.port(name, folder)
+        assert isinstance(port, PoeSnmpPort)
+        return port
 
     def board(self, name: str) -> VirtualPort:
         """What the board itself says."""
@@ -55,24 +53,17 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         rig = stack.enter_context(Rig(BOARDS, tmp_path / "run"))
         for board in BOARDS:
             rig.start_emulator(board.name)
-        ports = {number: PoePort(rig.board(board.name).control_socket) for number, board in enumerate(BOARDS, 1)}
-        switch = PoeSwitch(rig.keeper, "client", rig.logs, ports=ports, budget=10)
-        rig.add_service(switch)
-        for number, board in enumerate(BOARDS, 1):
-            folder = tmp_path / "run" / board.name / "boot"
-            folder.mkdir()
-            switch.boot_folder(number, folder)
-        cable = stack.enter_context(ManagementCable(rig.keeper, "client"))
-        yield Bench(rig, switch, cable.port)
+        yield Bench(rig, stack.enter_context(EmulatedPoe(rig, [board.name for board in BOARDS], budget=10)))
 
 
 def test_a_board_is_switched_by_snmp(bench: Bench) -> None:
-    first, board = bench.poe(1), bench.board("first")
+    first, board = bench.port("first"), bench.board("first")
     assert (first.state(), board.state()) == ("off", "off")
     first.on()
     assert first.detail == "deliveringPower, class 4"
     assert board.state() == "on"
     assert bench.board("second").state() == "off"
+    assert "boot folder" in (bench.rig.folder / "first/emulator.log").read_text()
     first.off()
     assert board.state() == "off"
     assert first.lost_power()
@@ -80,32 +71,46 @@ def test_a_board_is_switched_by_snmp(bench: Bench) -> None:
 
 def test_the_budget_of_the_switch(bench: Bench) -> None:
     """Two boards of 7 W on 10 W."""
-    bench.poe(1).on()
+    first, second = bench.port("first"), bench.port("second")
+    first.on()
     with pytest.raises(InfraError, match=r"port 2: denied, power budget \(7 of 10 W in use\)"):
-        bench.poe(2).on()
+        second.on()
     assert bench.board("second").state() == "off"
-    bench.poe(2).off()
-    bench.poe(1).off()
-    bench.poe(2).on()
+    second.off()
+    first.off()
+    second.on()
     assert bench.board("second").state() == "on"
 
 
 def test_a_board_whose_emulator_dies_draws_no_power(bench: Bench) -> None:
-    bench.poe(1).on()
+    bench.port("first").on()
     process = bench.rig.emulator("first")
     assert process is not None
     process.stop()
-    assert bench.poe(1).state() == "unknown", "the port is enabled and searches"
+    assert bench.port("first").state() == "unknown", "the port is enabled and searches"
 
 
 def test_the_switch_restarts(bench: Bench) -> None:
     """Boards go on, as on a switch whose management restarts; ports that deliver are told as such."""
-    port = bench.poe(1)
+    port = bench.port("first")
     port.on()
-    bench.switch.stop()
+    bench.poe.switch.stop()
+    port._agent.timeout = 0.3
     with pytest.raises(InfraError, match=r"no answer|no exchange"):
-        bench.poe(1, limit=0.3).state()
-    bench.switch.start()
+        port.state()
+    port._agent.timeout = 10.0
+    bench.poe.switch.start()
     assert port.state() == "on"
     port.off()
     assert bench.board("first").state() == "off"
+
+
+def test_the_community_is_in_no_file_but_the_switchs_own(bench: Bench) -> None:
+    bench.port("first").on()
+    holders = [
+        path.relative_to(bench.rig.folder).as_posix()
+        for path in bench.rig.folder.rglob("*")
+        if path.is_file() and bench.poe.switch.community.encode() in path.read_bytes()
+    ]
+    assert holders == ["server/poe-switch.conf"]
+    assert (bench.rig.folder / holders[0]).stat().st_mode & 0o777 == 0o600
