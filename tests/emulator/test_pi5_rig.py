@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The other EEPROM boards in an emulated lab: real dnsmasq, the capture judged; a Pi 5 to its login."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness.config import loads
+from harness.lab import Lab
+from harness.run import Run
+from tests.servers.conftest import needs
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.qemu,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the emulated lab's NFS server opens files by handle"),
+    needs("dnsmasq-nfs"),
+]
+
+HEAD = """
+version: 1
+name: models
+emulation: {speed: 100}
+wires: {bench: {kind: emulated}}
+servers: {netboot: {kind: emulated, root: light}}
+boards:
+"""
+BOARD = """
+  %(model)s-a:
+    model: %(model)s
+    serial_number: "da59174%(number)d"
+    mac: "88:a2:9e:01:02:0%(number)d"
+    wire: bench
+    server: netboot
+    power: {driver: emulated}
+    console: {driver: emulated}
+    login: {user: root}
+%(more)s
+"""
+#: The device tree that each needs.
+DEVICE_TREES = {
+    "pi400": "bcm2711-rpi-400.dtb",
+    "cm4": "bcm2711-rpi-cm4.dtb",
+    "pi5": "bcm2712-rpi-5-b.dtb",
+    "cm5": "bcm2712-rpi-cm5-cm5io.dtb",
+}
+
+
+@pytest.fixture
+def open_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """A lab with one board of each of the models; more: further lines of each."""
+    with ExitStack() as stack:
+
+        def opened(*models: str, more: str = "") -> Lab:
+            boards = [
+                BOARD % {"model": model, "number": number, "more": f"    {more}"} for number, model in enumerate(models)
+            ]
+            run = Run.create(tmp_path / "reports", lab="models")
+            return stack.enter_context(Lab(loads(HEAD + "".join(boards)), run))
+
+        yield opened
+
+
+def test_every_model_takes_its_files_from_dnsmasq(open_lab: Callable[..., Lab]):
+    lab = open_lab(*DEVICE_TREES)
+    for model, dtb in DEVICE_TREES.items():
+        boot = lab.board(f"{model}-a").boot(until="firmware")
+        record = boot.record
+        assert record.verdict == "passed", (model, record.reason)
+        delivered = {transfer.path.split("/", 1)[1] for transfer in record.tftp if transfer.result == "complete"}
+        assert {dtb, "kernel8.img", "initramfs8"} <= delivered, (model, delivered)
+        five = model in ("pi5", "cm5")
+        assert ("start4.elf" in delivered) != five
+        assert ("/config.txt" in delivered) == five
+        lab.board(f"{model}-a").off()
+
+
+def test_a_pi_5_boots_to_its_login(open_lab: Callable[..., Lab]):
+    boot = open_lab("pi5").board("pi5-a").boot()
+    assert boot.record.verdict == "passed", boot.record.reason
+    text = (boot.folder / "console.log").read_bytes()
+    for line in (b"RPi: BOOTSYS release", b"Starting OS ", b"NOTICE:  BL31", b"login:"):
+        assert line in text
+    handed = (boot.folder / "handover.json").read_text(encoding="utf-8")
+    assert '"raspberrypi,5-model-b"' in handed
+    assert "not a BCM2712" in handed
