@@ -91,6 +91,8 @@ def _console(path: Path) -> _View:
     log = consoles.read(path)
     milestones = log.boot.milestones
     programs = dict.fromkeys(name for one in milestones if (name := _console_program(one)))
+    if "eeprom" in programs:
+        programs.pop("start.elf", None)  # a Pi 5's own firmware prints start.elf's lines
     return _View(
         file=path,
         progress=log.boot.reader.progress,

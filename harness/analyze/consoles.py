@@ -23,6 +23,8 @@ MAX_SIGNS = 200
 GIVE_UP_AFTER = 8 << 20
 """Octets without any line that means something, when many of them are not even text: it is no console log."""
 
+#: Lines that name the board's own address; others name the server's.
+_OWN_MAC = frozenset({"net.wait_link", "bootcode.ethernet", "bootcode.arp", "initramfs.ip_request", "kernel.ip_config"})
 _PREFIX = re.compile(r"([0-9a-f]{8})/")
 #: What a boot may begin with before anything has happened.
 _OPENING = frozenset({"bootloader.banner", "bootloader.board"})
@@ -69,7 +71,7 @@ class ConsoleLog:
         found = _PREFIX.match(fields.get("path", "")) if milestone.name == "tftp.get" else None
         self.serial = self.serial or (fields.get("serial") or "").lower() or (found.group(1) if found else None)
         self.revision = self.revision or fields.get("boardrev") or None
-        if milestone.name in {"net.wait_link", "bootcode.ethernet", "initramfs.ip_request", "kernel.ip_config"}:
+        if milestone.name in _OWN_MAC:
             mac = fields.get("mac", "").lower()
             self.mac = self.mac or (mac if mac and "x" not in mac else None)
         if len(self.telling) < (2 * MAX_SIGNS if "boardrev" in fields else MAX_SIGNS):

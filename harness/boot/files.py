@@ -14,7 +14,7 @@ from harness.models import MODELS
 #: Of the firmware's own making on any model: recovery and self-update, tryboot, a signed boot, the network installer.
 _ANYWHERE = re.compile(
     r"(?:recover\w*\.(?:elf|img)|pieeprom\.(?:sig|upd|bin)|vl805\.(?:sig|bin)|autoboot\.txt|tryboot\.txt|bootsig\.bin"
-    r"|dt-blob\.bin|bootcfg\.txt|armstub[\w-]*\.bin|boot\.sig|boot\.img|overlays/(?:overlay_map|hat_map)\.dtb|timeout|UART)$"
+    r"|dt-blob\.bin|bootcfg\.txt|armstub[\w-]*\.bin|boot\.sig|boot\.img|overlays/(?:(?:overlay_map|hat_map)\.dtb|bcm2712d0\.dtbo)|timeout|UART)$"
 )
 
 

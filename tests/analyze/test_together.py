@@ -69,6 +69,21 @@ def test_what_the_wire_waits_for_is_over_when_the_console_goes_on(tmp_path: Path
     assert analyze([tmp_path / "wire", console])[0].outcome == "kernel"
 
 
+def test_a_3b_joins_by_the_address_on_its_console(tmp_path: Path) -> None:
+    wire = Wire()
+    packets.pi3(wire, "b8:27:eb:0a:0b:0c", "000a0b0c")
+    packets.pi3(wire, "b8:27:eb:0a:0b:0d", "000a0b0d", address="10.77.0.9")
+    console = tmp_path / "console"
+    console.write_text(
+        "Raspberry Pi Bootcode\nSending DHCP request\n"
+        "ARP request: my IP addr 10.77.0.9 my eth_addr b8:27:eb:0a:0b:0d ARP for addr 10.77.0.1\n"
+        "[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x410fd034]\n"
+    )
+    first, second = analyze([wire.save(tmp_path / "wire"), console])
+    assert (first.outcome, len(first.files)) == ("firmware", 1)
+    assert (second.outcome, second.model, second.serial_number) == ("kernel", "pi3bplus", "000a0b0d")
+
+
 def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "harness.cli", "analyze", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})

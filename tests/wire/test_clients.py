@@ -4,7 +4,7 @@
 import pytest
 
 from harness.wire.clients import Habits, asked_by
-from tests.wire.frames import Wire, ack, data, error, from_pi, from_server, rrq
+from tests.wire.frames import PI, Wire, ack, bootp, data, error, from_client, from_pi, from_server, rrq
 
 SIZE = ("tsize", "0")
 
@@ -46,3 +46,22 @@ def test_rom_reads_in_blocks_of_512() -> None:
         from_pi(49152, 55985, ack(1), ttl=128, ip_id=0),
     )
     assert (wire.transfer.asked_by, wire.transfer.result) == ("rom", "complete")
+
+
+def test_a_new_boot_begins_with_bootcode_again() -> None:
+    discover = bootp((53, b"\1"), xid=0x26F30339)
+    wire = Wire()
+    for port, path in enumerate(("start.elf", "fixup.dat", "config.txt"), 49153):
+        wire.send(from_pi(port, 69, rrq(path, SIZE), ttl=128, ip_id=0), from_server(1000, port, error(1, "no")))
+    wire.send(from_client(discover), from_pi(49153, 69, rrq("start.elf", SIZE), ttl=128, ip_id=0)).finish()
+    assert [one.asked_by for one in wire.transfers] == ["bootcode.bin", "bootcode.bin", "start.elf", "bootcode.bin"]
+
+
+def test_who_has_named_itself_in_dhcp_is_believed() -> None:
+    uefi = bootp((53, b"\1"), (60, b"PXEClient:Arch:00011:UNDI:003000"))
+    request = from_pi(1733, 69, rrq("grubaa64.efi", SIZE, ("blksize", "1468")))
+    assert [one.asked_by for one in Wire().send(request).started] == ["eeprom"]
+    (started,) = Wire().send(from_client(uefi), request).started
+    assert (started.asked_by, started.client_mac) == ("uefi", PI)
+    rom = from_pi(49152, 69, rrq("bootcode.bin"), ttl=128, ip_id=0)
+    assert [one.asked_by for one in Wire().send(from_client(uefi), rom).started] == ["rom"]
