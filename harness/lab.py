@@ -15,6 +15,7 @@ from harness.boot.expect import Expectation, ExpectedServer
 from harness.boot.stages import STAGES
 from harness.config import (
     BoardConfig,
+    EmulatedPower,
     EmulatedServer,
     ExternalServer,
     InterfaceWire,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from harness.power.port import PowerPort
     from harness.servers import Rig
+    from harness.servers.poe import EmulatedPoe
     from harness.servers.services.service import Service
 
 
@@ -72,6 +74,7 @@ class Lab(AbstractContextManager["Lab"]):
         self._viewer = viewer or Blind()
         self._progress = progress
         self._rigs: dict[str, Rig] = {}
+        self._poe: dict[str, EmulatedPoe] = {}
         self._boards: dict[str, Board] = {}
         self._stack = ExitStack()
 
@@ -237,9 +240,12 @@ class Lab(AbstractContextManager["Lab"]):
 
         power = VirtualPort(port.control_socket, board=config.name)
 
+        hangs_on = config.power.gear if isinstance(config.power, EmulatedPower) else "none"
+        poe = self._poe_switch(config.server or "") if hangs_on == "poe-switch" else None
+
         def for_boot(folder: Path) -> PowerPort:
             power.folder = folder
-            return power
+            return poe.port(config.name, folder) if poe is not None else power
 
         gear = Gear(
             power=for_boot,
@@ -249,6 +255,21 @@ class Lab(AbstractContextManager["Lab"]):
             alive=Pulse(rig, config.name, power),
         )
         return self._make(config, gear)
+
+    def _poe_switch(self, server: str) -> EmulatedPoe:
+        """The PoE switch of a server's boards, with a port for each that hangs on one."""
+        if server not in self._poe:
+            from harness.servers.poe import EmulatedPoe  # noqa: PLC0415 - brings SNMP
+
+            boards = [
+                name
+                for name in self._names
+                if (config := self.config.boards[name]).server == server
+                and isinstance(config.power, EmulatedPower)
+                and config.power.gear == "poe-switch"
+            ]
+            self._poe[server] = self._stack.enter_context(EmulatedPoe(self._rig(server), boards))
+        return self._poe[server]
 
     # -- real boards -------------------------------------------------------------------------------------------------
 

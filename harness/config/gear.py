@@ -45,6 +45,9 @@ class EmulatedPower(Section):
 
     driver: Literal["emulated"]
     """`emulated`."""
+    gear: Literal["none", "poe-switch"] = "none"
+    """What the board hangs on. none: the harness switches the emulated board itself; poe-switch: a port of an emulated PoE
+    switch, a real SNMP agent (snmpd), switched as `poe-snmp` switches real ones."""
 
 
 class PluginPower(Section):
