@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One file -> what it tells of each board in it, as a view: a console log gives one, a capture one for each board."""
+
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.analyze import consoles, model, wires
+from harness.analyze.progress import Progress
+from harness.boot.events import DhcpMessage, Milestone, NfsMount, RootConnect, TransferEnded, TransferStarted
+from harness.boot.identity import PI_OUIS, guid, sender
+from harness.boot.record import CaptureInfo, DhcpExchange, TftpTransfer
+from harness.errors import ConfigError
+
+_CAPTURES = frozenset(
+    {
+        b"\xd4\xc3\xb2\xa1",
+        b"\xa1\xb2\xc3\xd4",
+        b"\x4d\x3c\xb2\xa1",
+        b"\xa1\xb2\x3c\x4d",
+        b"\x0a\x0d\x0d\x0a",
+    }
+)
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+
+
+@dataclass
+class View:
+    """What one file tells of one board."""
+
+    file: Path
+    progress: Progress
+    mac: str | None = None
+    serial: str | None = None
+    revision: str | None = None
+    date: str | None = None
+    since: str | None = None
+    before: str | None = None
+    signs: list[model.Sign] = field(default_factory=list)
+    exchanges: tuple[DhcpExchange, ...] = ()
+    transfers: tuple[TftpTransfer, ...] = ()
+    milestones: tuple[Milestone, ...] = ()
+    mounts: tuple[NfsMount, ...] = ()
+    connects: tuple[RootConnect, ...] = ()
+    capture: CaptureInfo | None = None
+    kind: str = "unknown"
+    programs: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def of_console(self) -> bool:
+        return self.capture is None
+
+
+def views_of(path: Path) -> list[View]:
+    """Raises ConfigError for a file that is neither capture nor console log, or cannot be read."""
+    return _capture(path) if _is_capture(path) else [_console(path)]
+
+
+def _is_capture(path: Path) -> bool:
+    """By content; raises ConfigError for what is neither a capture nor a text."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ConfigError("this is a folder", place=str(path), remedy="name its files; a boot's own: piboot replay")
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", place=str(path)) from error
+    if not head:
+        raise ConfigError("the file is empty", place=str(path), remedy=consoles.REMEDY)
+    packed = next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
+    if packed is not None:
+        raise ConfigError(f"compressed with {packed}", place=str(path), remedy=f"unpack it first. {consoles.REMEDY}")
+    return head[:4] in _CAPTURES
+
+
+def _console(path: Path) -> View:
+    log = consoles.read(path)
+    milestones = log.boot.milestones
+    programs = dict.fromkeys(name for one in milestones if (name := _console_program(one)))
+    if "eeprom" in programs:
+        programs.pop("start.elf", None)  # a Pi 5's own firmware prints start.elf's lines
+    return View(
+        file=path,
+        progress=log.boot.reader.progress,
+        mac=log.mac,
+        serial=log.serial,
+        revision=log.revision,
+        date=log.date,
+        signs=list(model.of_console([*log.telling, *milestones[:1000]])),
+        milestones=tuple(milestones),
+        kind=_console_kind(log),
+        programs=tuple(programs),
+        earlier=tuple(log.earlier[-100:]),
+    )
+
+
+_PROGRAMS = {
+    "firmware.start_elf": "start4.elf",
+    "firmware.mess_start": "start.elf",
+    "firmware.bl31": "bl31",
+    "kernel.start": "linux",
+    "freebsd.kernel": "freebsd",
+    "uboot.banner": "u-boot",
+    "uefi.banner": "uefi",
+    "ipxe.banner": "ipxe",
+    "grub.banner": "grub",
+    "initramfs.start": "initramfs",
+    "systemd.start": "systemd",
+    "init.start": "init",
+}
+
+
+def _console_program(milestone: Milestone) -> str:
+    if milestone.name == "bootloader.banner":
+        return "bootcode.bin" if milestone.fields.get("kind") == "bootcode" else "eeprom"
+    if milestone.name in {"net.wait_link", "bootloader.mode"}:
+        return "eeprom"
+    return _PROGRAMS.get(milestone.name, "")
+
+
+def _console_kind(log: consoles.ConsoleLog) -> str:
+    names = {milestone.name.partition(".")[0] for milestone in log.telling}
+    if names & {"bootloader", "net", "firmware", "bootcode", "diag"}:
+        return "raspberry-pi"
+    for name, kind in (("uboot", "u-boot"), ("uefi", "uefi"), ("ipxe", "ipxe")):
+        if name in names:
+            return kind
+    return "os" if names & {"kernel", "freebsd", "initramfs", "systemd", "login", "init"} else "unknown"
+
+
+def _capture(path: Path) -> list[View]:
+    capture = wires.read(path)
+    if not capture.boards:
+        raise ConfigError(
+            f"no board in this capture of {capture.info.packets} packets: neither a DHCP request nor a TFTP one",
+            place=str(path),
+            remedy="capture at the board's switch port or on the server, from before its power-on, without a filter",
+        )
+    views = [_wire(path, capture, board) for board in capture.boards]
+    if capture.crowded:
+        note = f"more than {wires.MAX_BOARDS} clients in this capture: the others are left out"
+        views = [_noted(view, note) for view in views]
+    return views
+
+
+def _noted(view: View, note: str) -> View:
+    view.notes = (*view.notes, note)
+    return view
+
+
+def _wire(path: Path, capture: wires.Capture, board: wires.WireBoard) -> View:
+    boot = board.boots[-1]
+    progress, exchanges = wires.progress_of(boot, end=capture.end)
+    messages: list[DhcpMessage] = boot.of(DhcpMessage)
+    started: list[TransferStarted] = boot.of(TransferStarted)
+    own = [told for one in messages if one.from_client and (told := guid(one)) is not None]
+    firmware = [one for one in messages if one.from_client and sender(one).kind == "firmware"]
+    since, before = wires.era(started, firmware)
+    return View(
+        file=path,
+        progress=progress,
+        mac=board.mac or None,
+        serial=next((one.serial for one in own if one.serial), None) if firmware else None,
+        revision=next((one.revision for one in own if one.revision), None) if firmware else None,
+        since=since,
+        before=before,
+        signs=list(model.of_wire(board.mac, messages, started)),
+        exchanges=exchanges,
+        transfers=tuple(event.transfer for event in boot.of(TransferEnded)),
+        mounts=tuple(boot.of(NfsMount)),
+        connects=tuple(boot.of(RootConnect)),
+        capture=capture.info,
+        kind=_wire_kind(board.mac, exchanges, started),
+        programs=_wire_programs(exchanges, started),
+        earlier=tuple(board.outcomes[-100:]),
+        notes=("this boot has more events than are followed",) if boot.cut else (),
+    )
+
+
+def _wire_kind(mac: str, exchanges: Sequence[DhcpExchange], started: Sequence[TransferStarted]) -> str:
+    askers = {one.asked_by for one in started}
+    if any(one.client == "firmware" for one in exchanges) or askers & {
+        "rom",
+        "bootcode.bin",
+        "start.elf",
+        "start4.elf",
+    }:
+        return "raspberry-pi"
+    if mac[:8] in PI_OUIS:
+        return "raspberry-pi"
+    named = [one.client for one in exchanges] + [one for one in askers if one]
+    for kind in ("ipxe", "uefi", "u-boot", "pxe", "os"):
+        if kind in named:
+            return kind
+    return "unknown"
+
+
+def _wire_programs(exchanges: Sequence[DhcpExchange], started: Sequence[TransferStarted]) -> tuple[str, ...]:
+    seen = [(one.start, one.asked_by or one.client) for one in exchanges]
+    seen += [(one.t, one.asked_by) for one in started if one.asked_by]
+    return tuple(dict.fromkeys(name for _, name in sorted(seen)))
