@@ -162,6 +162,7 @@ def _shell(argv: list[str], folder: Path, noise: bytes = b"", every: int = 7) ->
         yield console, login(console, "root", timeout=30)
 
 
+@pytest.mark.gear
 @pytest.mark.parametrize("every", [0, 40])
 def test_output_and_status(argv: list[str], tmp_path: Path, every: int) -> None:
     """Also with a kernel record after each 40 octets, which is in the middle of markers now and then."""
@@ -175,6 +176,7 @@ def test_output_and_status(argv: list[str], tmp_path: Path, every: int) -> None:
         assert shell.run("seq 1 300").output.splitlines() == [str(n) for n in range(1, 301)]
 
 
+@pytest.mark.gear
 def test_a_syntax_error_is_a_status_not_a_hang(argv: list[str], tmp_path: Path) -> None:
     with _shell(argv, tmp_path) as (_, shell):
         output, status = shell.run("if")
@@ -219,6 +221,7 @@ def test_a_console_that_closes_ends_the_wait(tmp_path: Path) -> None:
 # -- the probe ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.gear
 @pytest.mark.parametrize("every", [0, 1511])
 def test_probe_tells_the_same_live_and_replayed(argv: list[str], tmp_path: Path, every: int) -> None:
     with _shell(argv, tmp_path, RECORD if every else b"", every or 1) as (console, shell):
@@ -235,6 +238,7 @@ def test_probe_tells_the_same_live_and_replayed(argv: list[str], tmp_path: Path,
     assert replayed == facts
 
 
+@pytest.mark.gear
 def test_probe_on_a_root_without_systemd_has_empty_states(tmp_path: Path) -> None:
     if Path("/run/systemd/system").is_dir():
         pytest.skip("this machine runs systemd")

@@ -26,6 +26,7 @@ def test_a_test_s_board_is_read_from_its_parameters(nodeid: str, board: str | No
     assert board_of(nodeid, BOARDS) == board
 
 
+@pytest.mark.gear
 def test_with_loadgroup_each_board_has_one_worker(pytester: pytest.Pytester) -> None:
     from tests.plugin.test_plugin import LAB  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ from . import samples
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+@pytest.mark.gear
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt install chromium")
 def test_script_and_style_run_under_the_pages_own_policy(tmp_path: Path) -> None:
     samples.write_run(tmp_path / "run")

@@ -63,8 +63,14 @@ def night(tmp_path: Path) -> Path:
     return run
 
 
-def test_the_page_says_first_what_went_wrong_and_what_to_do(tmp_path: Path) -> None:
-    words = " ".join(page_of(night(tmp_path)).words.split())
+@pytest.fixture(scope="module")
+def the_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a night's run, written once: most tests only read it."""
+    return page_of(night(tmp_path_factory.mktemp("reports")))
+
+
+def test_the_page_says_first_what_went_wrong_and_what_to_do(the_page: Page) -> None:
+    words = " ".join(the_page.words.split())
     assert "4 of 6 boards did not boot" in words
     for said in (
         "The board sent 6 DISCOVERs in 30 s and no server answered.",
@@ -82,8 +88,8 @@ def test_the_page_says_first_what_went_wrong_and_what_to_do(tmp_path: Path) -> N
         assert said in words, said
 
 
-def test_nothing_is_asked_for_over_a_network_and_nothing_foreign_runs(tmp_path: Path) -> None:
-    page = page_of(night(tmp_path))
+def test_nothing_is_asked_for_over_a_network_and_nothing_foreign_runs(the_page: Page) -> None:
+    page = the_page
     bare = page.source.replace("http://www.w3.org/2000/svg", "")
     assert not re.search(
         r"https?://|url\(|@import|javascript:alert", re.sub(r"pi4-evil/javascript:alert\(3\) is missing", "", bare)
@@ -97,8 +103,8 @@ def test_nothing_is_asked_for_over_a_network_and_nothing_foreign_runs(tmp_path: 
     assert not {"iframe", "img", "link", "object", "base", "form"} & set(tags)
 
 
-def test_the_policy_admits_exactly_our_style_and_script(tmp_path: Path) -> None:
-    page = page_of(night(tmp_path))
+def test_the_policy_admits_exactly_our_style_and_script(the_page: Page) -> None:
+    page = the_page
     policy = next(a["content"] or "" for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -108,8 +114,8 @@ def test_the_policy_admits_exactly_our_style_and_script(tmp_path: Path) -> None:
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-def test_hostile_text_is_shown_not_obeyed(tmp_path: Path) -> None:
-    page = page_of(night(tmp_path))
+def test_hostile_text_is_shown_not_obeyed(the_page: Page) -> None:
+    page = the_page
     assert "<script>alert" not in page.source
     assert "<script>alert(1)</script>" in page.words
     assert "<script>alert('console')</script>" in page.words
@@ -144,8 +150,8 @@ def test_links_within_the_page_lead_somewhere_and_ids_are_unique(tmp_path: Path)
     assert f"b{bench}-p4" in inner
 
 
-def test_every_picture_is_xml_with_titles(tmp_path: Path) -> None:
-    page = page_of(night(tmp_path))
+def test_every_picture_is_xml_with_titles(the_page: Page) -> None:
+    page = the_page
     pictures = re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)
     assert len(pictures) > 10
     for picture in pictures:
@@ -156,8 +162,8 @@ def test_every_picture_is_xml_with_titles(tmp_path: Path) -> None:
     assert any("userspace: passed, from +24.105 s, 21.6 s of 90 s budget" in picture for picture in pictures)
 
 
-def test_verdicts_are_words_and_signs_not_only_colours(tmp_path: Path) -> None:
-    page = page_of(night(tmp_path))
+def test_verdicts_are_words_and_signs_not_only_colours(the_page: Page) -> None:
+    page = the_page
     for words in ("failed at dhcp", "lab gear failed", "no readable record", "passed, late", "passed"):
         assert re.search(rf'class="chip \w+"><span aria-hidden="true">\S+</span> {words}</span>', page.source), words
 
@@ -191,6 +197,7 @@ def test_a_ten_megabyte_console_is_bounded(tmp_path: Path) -> None:
     assert "150,000 lines" in page.words
 
 
+@pytest.mark.gear  # long for a unit test
 def test_fifty_boards_make_one_page_of_bearable_size(tmp_path: Path) -> None:
     for number in range(50):
         samples.write_boot(tmp_path, samples.good(f"pi4-{number:02d}"))
