@@ -26,9 +26,8 @@ _LONGER = 3.0
 _NOBODY = b"\xaa" * 6
 #: The card is tried first: bootcode.bin of a card runs that long after power-on (I).
 _CARD_AT = 1.0
-#: Names and source ports of what the ROM asks for (3B capture in boot-net.adoc, FW#1041); it takes what comes for code.
+#: What the ROM asks for, in the order of the captures in boot-net.adoc, FW#745, FW#1041; it takes what comes for code.
 BOOTCODE, BOOTSIG = "bootcode.bin", "bootsig.bin"
-_FIRST_PORT = 49152
 #: bootcode.bin runs from the second-level cache (boot-net.adoc), SDRAM comes later.
 _ROOM = 128 << 10
 #: Seconds without a block after which the ROM drops a file (I).
@@ -99,10 +98,11 @@ def _attempt(m: Machine, client: Client) -> Steps[bytes]:
         if client.hears_early:
             return b""
         m.server_mac = _NOBODY
-    files = FileReader(m, _FIRST_PORT, plain=True, idle=_IDLE)
+    files = FileReader(m, client.ports[0], plain=True, idle=_IDLE)
     code = yield from files.get(BOOTCODE)
     if code is None:
         return b""
+    m.port = client.ports[1]
     yield from files.get(BOOTSIG)  # a signature for boards that want one; missing as a rule
     return code.data
 

@@ -29,7 +29,8 @@ class Client:
     parameters: option 55; serial_guid: option 97 holds the serial number four times, else 16 times 0x44; menu: what
     option 43 must contain; last_wins: of options 43 and 66 in one OFFER the later one counts, else 66; nul: option 66
     may end with NULs; hears_early: an OFFER is acted on when it comes; relays: OFFERs that came through a relay are
-    taken; routes: servers elsewhere are asked through the gateway; answers_arp: during transfers, too; tries: DISCOVERs.
+    taken; routes: servers elsewhere are asked through the gateway; answers_arp: during transfers, too; tries: DISCOVERs;
+    ports: source ports of the first requests.
     """
 
     parameters: bytes = _PARAMETERS + bytes((1, 3))
@@ -42,6 +43,7 @@ class Client:
     routes: bool = True
     answers_arp: bool = True
     tries: int = 5
+    ports: tuple[int, int] = (49153, 49154)  # FW#1041: bootcode.bin and bootsig.bin of a 3B+
 
 
 #: 2B v1.2 and 3B with all bugs of their ROM (boot-net.adoc; FW#670, FW#764, FW#862, FW#894, FW#941).
@@ -55,9 +57,10 @@ OLD_ROM = Client(
     relays=False,
     routes=False,
     answers_arp=False,
+    ports=(49152, 49152),  # FW#745: a 3B asks for both files from one port
 )
 #: The same ROM if it had no bugs: its packets and what it looks for stay as they are.
-LENIENT_ROM = Client(parameters=_PARAMETERS, serial_guid=False, menu=MENU + b"   ", last_wins=True)
+LENIENT_ROM = Client(parameters=_PARAMETERS, serial_guid=False, menu=MENU + b"   ", last_wins=True, ports=OLD_ROM.ports)
 #: 3B+ (boot-net.adoc: it has none of the 3B's bugs; the OFFER's address is still used without a REQUEST).
 NEW_ROM = Client()
 #: bootcode.bin of any of them: I, that it is as forgiving as the 3B+'s ROM; it goes on for about a minute (FW#1124).

@@ -12,7 +12,7 @@ from tests.emulator.rom import MAC, SPACED, P, boot, late, tree
 from tests.emulator.simulator import Wire, World, silence
 
 #: dnsmasq log of a 3B+ with Raspberry Pi OS Bookworm, 2025-09-26 (norcal-technologies/pi-network-boot); the overlay is
-#: this tree's. That bootcode.bin goes before bootsig.bin, which dnsmasq logs the other way round, is in boot-net.adoc.
+#: this tree's. dnsmasq logs bootsig.bin first; the captures of FW#745 and FW#1041 show that bootcode.bin is.
 ORDER = [
     "G bootcode.bin",
     "N bootsig.bin",

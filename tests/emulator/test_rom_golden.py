@@ -2,8 +2,9 @@
 """Golden vectors of the boards that start from their boot ROM, octet for octet. A change of any octet must be meant.
 
 Sources. DISCOVER of 2B and 3B: capture in the Raspberry Pi documentation (boot-net) and the filter of openSUSE/
-netboot-rpi3b; of 3B+ and bootcode.bin: FW#871, FW#1605, FW#1265. Requests and source ports: the 3B capture, FW#1041,
-FW#1700. Early terminate: dnsmasq log of a 3B+ (norcal-technologies/pi-network-boot), from which serial number and MAC are.
+netboot-rpi3b; of 3B+ and bootcode.bin: FW#871, FW#1605, FW#1265. Requests and source ports: the captures of a 3B in
+FW#745 and of a 3B+ in FW#1041, FW#1700. Early terminate: dnsmasq log of a 3B+ (norcal-technologies/pi-network-boot), from
+which serial number and MAC are.
 """
 
 import pytest
@@ -34,18 +35,20 @@ ARP_REQUEST = (
     "ffffffffffff" + BOARD + "0806"
     "0001080006040001" + BOARD + BOARD_IP + "000000000000" + SERVER_IP + "00" * 18
 )  # fmt: skip
-ROM_RRQ = (
+ROM_RRQ_3B = (
     SERVER + BOARD + "0800"
     "45000031000000008011" "25f0" + BOARD_IP + SERVER_IP + "c000" "0045" "001d0000"
     "0001" + b"bootcode.bin".hex() + "006f6374657400"
 )  # fmt: skip
+#: 3B+: its source ports begin at 49153.
+ROM_RRQ = ROM_RRQ_3B.replace("c0000045", "c0010045")
 ROM_ACK_1 = (
     SERVER + BOARD + "0800"
-    "45000020000000008011" "2601" + BOARD_IP + SERVER_IP + "c000" "9c41" "000c0000" "00040001" + "00" * 14
+    "45000020000000008011" "2601" + BOARD_IP + SERVER_IP + "c001" "9c41" "000c0000" "00040001" + "00" * 14
 )  # fmt: skip
 ROM_RRQ_SIGNATURE = (
     SERVER + BOARD + "0800"
-    "45000030000000008011" "25f1" + BOARD_IP + SERVER_IP + "c001" "0045" "001c0000"
+    "45000030000000008011" "25f1" + BOARD_IP + SERVER_IP + "c002" "0045" "001c0000"
     "0001" + b"bootsig.bin".hex() + "006f6374657400"
 )  # fmt: skip
 BOOTCODE_RRQ = (
@@ -98,8 +101,11 @@ def test_packet(world: World, index: int, wanted: str):
 @pytest.mark.parametrize("model", ["pi2b", "pi3b"])
 def test_rom_of_2b_and_3b(model: str):
     server = NetServer(rom.tree(model), offer=((43, rom.SPACED),))
-    frames = rom.boot(rom.late(server, 1.0), model, seconds=14).frames
-    assert [frames[number].hex() for number in (0, 1, 2)] == [DISCOVER_3B, ARP_REQUEST, ROM_RRQ]
+    frames = rom.boot(rom.late(server, 1.0), model).frames
+    assert [frames[number].hex() for number in (0, 1, 2)] == [DISCOVER_3B, ARP_REQUEST, ROM_RRQ_3B]
+    packets = [packet for packet in map(udp, frames) if packet and packet.payload.endswith(b"octet\0")]
+    assert [packet.sport for packet in packets] == [49152, 49152]
+    assert packets[1].payload == b"\0\1bootsig.bin\0octet\0"
 
 
 def test_second_stage_of_a_3b_shows_its_serial_number():
@@ -119,7 +125,7 @@ def test_source_ports_rise_by_one_per_request_and_start_elf_goes_on_counting(wor
     requests = [packet for packet in map(udp, world.frames) if packet and packet.dport == 69]
     plain = [packet.sport for packet in requests if packet.payload.endswith(b"octet\0")]
     sized = [packet.sport for packet in requests if packet.payload.endswith(b"octet\0tsize\x000\0")]
-    assert plain == [49152, 49153]
+    assert plain == [49153, 49154]
     assert sized == list(range(49153, 49153 + len(sized)))
     assert len(plain) + len(sized) == len(requests)
     by_port = {packet.sport: packet.payload[2:].split(b"\0")[0].decode() for packet in requests[2:]}
