@@ -217,6 +217,7 @@ class Lab(AbstractContextManager["Lab"]):
                     machine=config.emulation.machine,
                     memory=config.emulation.memory,
                     eeprom={key: str(value) for key, value in config.eeprom.settings().items()},
+                    bootloader=config.bootloader or "",
                     otp={
                         **config.otp.model_dump(),
                         "strict": config.emulation.strict,

@@ -250,4 +250,7 @@ CM5 = _bcm2712(
     compatible="raspberrypi,5-compute-module",
 )
 
+#: First public release of the EEPROM bootloader, by SoC (C: rpi-eeprom release notes).
+FIRST_BOOTLOADER: Mapping[str, str] = {"BCM2711": "2019-09-23", "BCM2712": "2023-09-13"}
+
 MODELS: Mapping[str, Model] = {model.name: model for model in (PI2B, PI3B, PI3BPLUS, PI4, PI400, CM4, PI5, CM5)}

@@ -62,6 +62,8 @@ def _tell(detail: ErrorDetails, spot: _Spot, tree: Tree) -> tuple[Position, Path
         return tree.at_key(path[:-1]), path, "is missing", f"add {_example(spot)}"
     if kind == "extra_forbidden":
         word = str(path[-1])
+        if word in (known := getattr(spot.owner, "NOT_EMULATED", {})):
+            return tree.at_key(path), path[:-1], f"{word} is not emulated", f"remove it: {known[word]}"
         return tree.at_key(path), path[:-1], f"unknown key {show(word)}", suggest(word, spot.owner.model_fields)
     if kind.startswith("union_tag"):
         return _tag(given, spot, tree)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from harness.config.eeprom import Eeprom
+from harness.config.eeprom import Eeprom, ReleaseDate, check_eeprom
 from harness.config.gear import (
     Console,
     EmulatedConsole,
@@ -119,6 +119,9 @@ class BoardConfig(Section):
     """How this emulated board runs."""
     eeprom: Eeprom = Field(default_factory=Eeprom, examples=[{"DHCP_TIMEOUT": 45000}])
     """Bootloader settings."""
+    bootloader: ReleaseDate | None = Field(default=None, examples=["2025-05-08"])
+    """Release of the bootloader in an emulated board's EEPROM, by its date: option 97, TFTP block size, UART lines and what
+    it knows are as they were then. The newest when absent."""
     otp: Otp = Field(default_factory=Otp, examples=[{"net_boot": False}])
     """What is fused into a board that starts from its boot ROM (2B, 3B, 3B+)."""
     sd_card: SdCard = Field(default="none", examples=["bootcode"])
@@ -130,6 +133,7 @@ class BoardConfig(Section):
     @model_validator(mode="after")
     def _fits_its_rom(self) -> "BoardConfig":
         check_rom(self.model, self.serial_number, self.mac, self.model_fields_set)
+        check_eeprom(self.model, self.mac, self.bootloader, self.eeprom)
         return self
 
     _name: str = PrivateAttr("")

@@ -5,7 +5,7 @@ Sources: bootflow-eeprom.adoc, cmprovision#43 (lines and times of 2024 and later
 log of 2021 (NETBOOT CANCEL path).
 """
 
-from harness.emulator import banners, firmware, netboot, pi5
+from harness.emulator import banners, firmware, netboot, netconsole, pi5, watchdog
 from harness.emulator.effects import Halt, HandOver, Link, Steps
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Payload
@@ -15,7 +15,7 @@ _MODES = {
     **{14: "STOP", 15: "RESTART"},
 }
 #: Seconds that a mode takes to find nothing: USB-MSD 25 s (EE#480), the others inferred.
-_NOTHING_AFTER = {1: 0.3, 4: 25.0, 5: 25.0, 6: 1.0, 7: 0.1}
+_NOTHING_AFTER = {1: 0.3, 3: 5.0, 4: 25.0, 5: 25.0, 6: 1.0}
 #: Between two tries of the NETWORK mode (release notes 2020-06-03); a wait of software, not scaled.
 _RETRY_PAUSE = 5.0
 _RESTART_PAUSE = 0.1
@@ -28,7 +28,7 @@ def program(m: Machine) -> Steps[None]:
         m.reset()
         yield Link(up=False)
         yield from banners.print_all(m, warm=warm)
-        payload = yield from _boot_order(m)
+        payload = yield from watchdog.guard(m, netconsole.echo(m, _boot_order(m)))
         warm = True
         if payload is None:
             continue
@@ -58,8 +58,6 @@ def _boot_order(m: Machine) -> Steps[Payload | None]:
             # Also what is left when the order has come to its end: the board waits for a card (public log, 2021).
             yield m.uart.line("Insert SD-CARD")
             yield Halt("BOOT_ORDER has come to its end: the board waits for an SD card")
-        elif mode == 3:
-            yield Halt("RPIBOOT: the board waits for a USB host")
         elif mode == 14:
             yield m.uart.line("Halting")
             yield Halt("BOOT_ORDER says STOP")

@@ -12,14 +12,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.emulator.dhcp import dotted
+from harness.emulator.packets import BROADCAST_IP, BROADCAST_MAC, NO_IP
 from harness.errors import ConfigError
 
 _INFINITE = -1
 
 
 @dataclass(frozen=True, slots=True)
+class NetConsole:
+    """Where the log goes. Defaults of the bootloader; that the source address is 0.0.0.0 when not given is inferred."""
+
+    source_port: int = 6665
+    source: bytes = NO_IP
+    port: int = 6666
+    target: bytes = BROADCAST_IP
+    mac: bytes = BROADCAST_MAC
+
+
+@dataclass(frozen=True, slots=True)
 class Eeprom:
-    """Times are seconds; addresses are four bytes or None; option97: None for the serial four times, b"" for default."""
+    """Times are seconds; addresses are four bytes or None; option97: None for the serial four times, b"" for default.
+
+    http_path: without slashes at its ends; boot_watchdog_timeout: 0 for none.
+    """
 
     boot_order: int = 0xF2
     net_boot_max_retries: int = 0
@@ -38,6 +53,11 @@ class Eeprom:
     mac_address: bytes | None = None
     boot_uart: bool = True
     uart_baud: int = 115200
+    netconsole: NetConsole | None = None
+    http_host: bytes | None = None
+    http_port: int = 80
+    http_path: str = "net_install"
+    boot_watchdog_timeout: int = 0
 
     @property
     def static(self) -> bool:
@@ -114,6 +134,31 @@ def _boot_order(text: str) -> int:
     return value
 
 
+_NETCONSOLE = re.compile(r"(\d{0,5})@([\d.]*)/[A-Za-z0-9]*,(\d{0,5})@([\d.]*)/([0-9A-Fa-f:]*)")
+
+
+def _netconsole(text: str) -> NetConsole | None:
+    """`source port@address/device,target port@address/MAC`, at most 32 characters (eeprom-bootloader.adoc)."""
+    if not text:
+        return None
+    found = _NETCONSOLE.fullmatch(text)
+    ports = [int(port) for port in found.group(1, 3) if port] if found else []
+    if found is None or len(text) > 32 or any(port > 65535 for port in ports):
+        raise _BadValueError("like 6665@169.254.1.1/,6666@/ in at most 32 characters, ports up to 65535")
+    default = NetConsole()
+    return NetConsole(
+        int(found[1] or default.source_port),
+        _address(found[2]) or default.source,
+        int(found[3] or default.port),
+        _address(found[4]) or default.target,
+        _mac(found[5]) or default.mac,
+    )
+
+
+def _path(text: str) -> str:
+    return _text(64)(text).strip("/")
+
+
 def _option97(text: str) -> bytes | None:
     value = _number(0, 0xFFFFFFFF)(text)
     return value.to_bytes(4, "big") if value else None
@@ -135,6 +180,11 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "PXE_OPTION43": ("pxe_option43", _text(64)),
     "DHCP_OPTION97": ("option97", _option97),
     "MAC_ADDRESS": ("mac_address", _mac),
+    "NETCONSOLE": ("netconsole", _netconsole),
+    "HTTP_HOST": ("http_host", _address),
+    "HTTP_PORT": ("http_port", _number(1, 65535)),
+    "HTTP_PATH": ("http_path", _path),
+    "BOOT_WATCHDOG_TIMEOUT": ("boot_watchdog_timeout", _number(0, 65535)),
     "BOOT_UART": ("boot_uart", _flag),
     "UART_BAUD": ("uart_baud", _number(300, 4_000_000)),
 }
@@ -150,19 +200,16 @@ _WITHOUT_EFFECT = frozenset(
             "DISABLE_HDMI",
         ),
         *("ENABLE_SELF_UPDATE", "FREEZE_VERSION", "VL805", "PCIE_PROBE", "XHCI_DEBUG", "SDRAM_BANKLOW"),
-        *("BOOT_MENU_OPTIONS", "NET_INSTALL_ENABLED", "NET_INSTALL_AT_POWER_ON", "NET_INSTALL_KEYBOARD_WAIT"),
+        *("BOOT_MENU_OPTIONS", "NET_INSTALL_ENABLED", "NET_INSTALL_KEYBOARD_WAIT"),
         *("SD_BOOT_MAX_RETRIES", "SD_QUIRKS", "SD_OVERCURRENT_CHECK", "USB_MSD_DISCOVER_TIMEOUT"),
         *("USB_MSD_LUN_TIMEOUT", "USB_MSD_PWR_OFF_TIME", "USB_MSD_STARTUP_DELAY", "PARTITION", "PARTITION_WALK"),
-        *("BOOT_WATCHDOG_TIMEOUT", "BOOT_WATCHDOG_PARTITION", "REBOOT_ON_FATAL_ERROR"),
+        *("BOOT_WATCHDOG_PARTITION", "REBOOT_ON_FATAL_ERROR"),
     )
 )
 #: Keys that would change what is seen on the wire: better refused than ignored.
-_NOT_EMULATED = frozenset(
-    (
-        *("USE_IPV6", "NETCONSOLE", "HTTP_HOST", "HTTP_PORT", "HTTP_PATH", "HTTP_CACERT_HASH", "SIGNED_BOOT"),
-        *("MAC_ADDRESS_OTP", "DNS_IP"),
-    )
-)
+_NOT_EMULATED = frozenset((*("HTTP_CACERT_HASH", "MAC_ADDRESS_OTP", "DNS_IP"),))
+#: Switches that must be off, for the same reason.
+_OFF = frozenset(("USE_IPV6", "SIGNED_BOOT", "NET_INSTALL_AT_POWER_ON"))
 
 
 def read(keys: Mapping[str, Any]) -> Eeprom:
@@ -177,7 +224,9 @@ def read(keys: Mapping[str, Any]) -> Eeprom:
                 values[field] = reader(text)
             except _BadValueError as bad:
                 mistakes.append(f"{key}: {text!r} is not allowed: it must be {bad}")
-        elif key in _NOT_EMULATED:
+        elif key in _OFF and text in ("", "0"):
+            continue
+        elif key in _NOT_EMULATED or key in _OFF:
             mistakes.append(f"{key}: not emulated")
         elif key not in _WITHOUT_EFFECT:
             near = difflib.get_close_matches(str(key), [*_KEYS, *_WITHOUT_EFFECT], n=1)

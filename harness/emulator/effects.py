@@ -17,11 +17,16 @@ T = TypeVar("T")
 class Receiver(Protocol):
     """Something that takes frames at full speed until it is done (a TFTP transfer).
 
-    done: nothing more is wanted; deadline: when on_timer is due, in the machine's clock.
+    deadline is in the machine's clock.
     """
 
-    done: bool
-    deadline: float
+    @property
+    def done(self) -> bool:
+        """Nothing more is wanted."""
+
+    @property
+    def deadline(self) -> float:
+        """When on_timer is due."""
 
     def on_frame(self, frame: bytes) -> bytes | bytearray | None:
         """Takes a received Ethernet frame; gives the frame to send at once, if any. Never raises for any bytes."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import ConfigError
+from harness.models import FIRST_BOOTLOADER as FIRST
 
-#: The newest and the oldest release known here, by SoC; the newest is what "" in a configuration means.
+#: The newest release known here, by SoC: what "" in a configuration means.
 CURRENT = {"BCM2711": "2026-08-04", "BCM2712": "2026-08-12"}
-FIRST = {"BCM2711": "2019-09-23", "BCM2712": "2023-09-13"}
 
 
 @dataclass(frozen=True, slots=True)
