@@ -65,6 +65,8 @@ def _is_capture(path: Path) -> bool:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ConfigError("this is a folder", place=str(path), remedy="name its files; a boot's own: piboot replay")
+        if not stat.S_ISREG(mode):
+            raise ConfigError("not a regular file", place=str(path), remedy=f"save what it gives. {consoles.REMEDY}")
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
@@ -141,15 +143,16 @@ def _capture(path: Path) -> list[View]:
             remedy="capture at the board's switch port or on the server, from before its power-on, without a filter",
         )
     views = [_wire(path, capture, board) for board in capture.boards]
+    notes = []
     if capture.crowded:
-        note = f"more than {wires.MAX_BOARDS} clients in this capture: the others are left out"
-        views = [_noted(view, note) for view in views]
+        notes.append(f"more than {wires.MAX_BOARDS} clients in this capture: the others are left out")
+    if not capture.info.complete:
+        notes.append(f"{path.name} was cut: its last packets are missing")
+    if capture.malformed:
+        notes.append(f"{capture.malformed} packets of {path.name} made no sense and are left out")
+    for view in views:
+        view.notes = (*view.notes, *notes)
     return views
-
-
-def _noted(view: View, note: str) -> View:
-    view.notes = (*view.notes, note)
-    return view
 
 
 def _wire(path: Path, capture: wires.Capture, board: wires.WireBoard) -> View:

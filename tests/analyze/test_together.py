@@ -2,14 +2,14 @@
 """Capture and console of one boot; and the command."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from harness.analyze import analyze
+from harness.cli import app
+from harness.commands_analyze import analyze_files
 from tests.analyze import packets
 from tests.analyze.packets import Wire, names
 from tests.analyze.test_console import PI5, SYSTEM
@@ -84,23 +84,23 @@ def test_a_3b_joins_by_the_address_on_its_console(tmp_path: Path) -> None:
     assert (second.outcome, second.model, second.serial_number) == ("kernel", "pi3bplus", "000a0b0d")
 
 
-def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "harness.cli", "analyze", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
-
-
-def test_the_command(tmp_path: Path, files: tuple[Path, Path]) -> None:
-    told = run(*files, "--json")
-    assert told.returncode == 0, told.stderr
-    (board,) = json.loads(told.stdout)
+def test_the_command(tmp_path: Path, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert analyze_files([*files], as_json=True) == 0
+    (board,) = json.loads(capsys.readouterr().out)
     assert {"model", "bootloader_date", "stages", "outcome", "failed_stage", "dhcp", "tftp"} <= set(board)
     assert board["outcome"] == "login"
-    plain = run(*files)
-    assert "Raspberry Pi 5, serial 0badcafe" in plain.stdout
-    assert ": login" in plain.stdout.splitlines()[0]
+    assert analyze_files([*files], as_json=False) == 0
+    plain = capsys.readouterr().out
+    assert "Raspberry Pi 5, serial 0badcafe" in plain
+    assert ": login" in plain.splitlines()[0]
     failed = tmp_path / "failed"
-    failed.write_text(PI5.split(" 12.90")[0] + "Firmware not found\n")
-    assert run(failed).returncode == 1
-    wrong = run(tmp_path)
-    assert wrong.returncode == 2
-    assert "ConfigError" in wrong.stderr
+    failed.write_text(PI5.split(" 12.90", maxsplit=1)[0] + "Firmware not found\n")
+    assert analyze_files([failed], as_json=False) == 1
+    assert "FAULT" in capsys.readouterr().out
+
+
+def test_the_command_line(files: tuple[Path, Path]) -> None:
+    told = CliRunner().invoke(app, ["analyze", str(files[1]), "--json"])
+    assert told.exit_code == 0
+    assert json.loads(told.stdout)[0]["outcome"] == "login"
+    assert CliRunner().invoke(app, ["analyze", str(files[0].parent)]).exit_code == 2

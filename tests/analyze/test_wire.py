@@ -4,8 +4,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from harness.analyze import OUTCOMES, BoardSeen, analyze
+from harness.analyze import OUTCOMES, BoardSeen, analyze, wires
+from harness.analyze.text import blocks
+from harness.errors import ConfigError
 from tests.analyze import packets
 from tests.analyze.packets import BIG, CLASS, MENU, SIZE, Client, Wire, names
 from tests.wire import frames
@@ -247,9 +251,47 @@ def test_a_capture_that_begins_in_the_middle(wire: Wire, tmp_path: Path) -> None
     assert (board.kind, board.model, board.outcome) == ("raspberry-pi", "pi4", "firmware")
 
 
-def test_a_flood_of_clients_is_bounded(wire: Wire, tmp_path: Path) -> None:
-    for number in range(1100):
+def test_a_flood_of_clients_is_bounded(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wires, "MAX_BOARDS", 20)
+    for number in range(30):
         Client(wire, f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}").ask(number, 1)
     boards = read(wire, tmp_path)
-    assert len(boards) == 1024
+    assert len(boards) == 20
     assert "left out" in boards[0].notes[0]
+
+
+def test_a_capture_that_was_cut_says_so(wire: Wire, tmp_path: Path) -> None:
+    packets.pi4(wire)
+    path = wire.save(tmp_path / "cut")
+    path.write_bytes(path.read_bytes()[:-30])
+    (board,) = analyze([path])
+    assert "cut" in board.notes[0]
+    assert "cut" in blocks([board])
+
+
+def test_packets_that_nobody_asked_for_are_no_board(wire: Wire, tmp_path: Path) -> None:
+    wire.put(frames.arp(1, frames.SERVER, frames.SERVER_IP, "00:00:00:00:00:00", "10.77.0.7"))
+    with pytest.raises(ConfigError, match="no board in this capture of 1 packets"):
+        read(wire, tmp_path)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_damaged_packets_never_raise(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    wire = Wire()
+    packets.pi3(wire)
+    packets.klibc(packets.pi4(wire))
+    damaged = []
+    for t, octets in wire.packets:
+        changed = bytearray(octets)
+        if data.draw(st.integers(0, 9)) == 0:
+            at = data.draw(st.integers(0, len(changed) - 1))
+            changed[at] = data.draw(st.integers(0, 255))
+            changed = changed[: data.draw(st.integers(1, len(changed)))]
+        damaged.append((t, bytes(changed)))
+    try:
+        boards = analyze([Wire(damaged).save(tmp_path_factory.getbasetemp() / "damaged")])
+    except ConfigError:
+        return
+    assert all(board.outcome in OUTCOMES for board in boards)
+    assert all(line.isprintable() for line in blocks(boards).splitlines())

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who asks for an address: every stage of a Pi, and everybody else who says the same words."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.boot.dhcp import exchanges
 from harness.boot.identity import ROM_XID, WANTS_EEPROM, WANTS_ROM, WANTS_ROM_NEW, guid, revision_model, sender
-from tests.boot.stream import CLASS, dhcp
+from harness.boot.judge import judge
+from tests.boot.stream import CLASS, T0, dhcp, expectation, transfer
 
 #: Option 97 of a Pi 4B rev d03114, MAC e4:5f:01:09:02:f7, serial 91cdf03d (a public dnsmasq log).
 PI4 = bytes.fromhex("00 34695052 1431d000 010902f7 3df0cd91")
@@ -74,3 +77,23 @@ def test_a_request_without_a_class_belongs_to_its_discover() -> None:
     request = dhcp(2, 3, "REQUEST", options=((50, b"\x0a\x4d\0\x32"),))
     (one,) = exchanges([discover, dhcp(1.5, 2, "OFFER"), request, dhcp(2.5, 4, "ACK")])
     assert (one.client, one.asked_by, one.result, len(one.messages)) == ("firmware", "eeprom", "ack", 4)
+
+
+def test_a_machine_with_u_boot_is_followed_by_its_own_requests_and_called_what_it_is() -> None:
+    uboot = {"xid": 7, "options": ((60, b"U-Boot.armv8"),)}
+    kernel = {"xid": 8, "options": ((60, b"Linux ipconfig"),)}
+    files = [replace(event, asked_by="u-boot") for event in transfer(3, 9, "boot.scr", asked_by="u-boot")[:1]]
+    events = [
+        dhcp(1, 1, "DISCOVER", **uboot),
+        dhcp(1.5, 2, "OFFER", xid=7),
+        dhcp(2, 3, "REQUEST", **uboot),
+        dhcp(2.5, 4, "ACK", xid=7),
+        *files,
+        transfer(3, 9, "boot.scr", asked_by="u-boot")[1],
+        dhcp(9, 20, "DISCOVER", **kernel),
+        dhcp(9.5, 21, "ACK", xid=8),
+    ]
+    record = judge(expectation(), events)
+    assert [(one.client, one.asked_by) for one in record.dhcp] == [("u-boot", "u-boot"), ("os", "klibc")]
+    assert (record.stage("dhcp").start, record.stage("dhcp").end) == (T0 + 1, T0 + 2.5)
+    assert [one.asked_by for one in record.tftp] == ["u-boot"]
