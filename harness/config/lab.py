@@ -20,7 +20,7 @@ from harness.config.gear import (
     SerialConsole,
     Wire,
 )
-from harness.config.otp import Otp, SdCard, check_rom
+from harness.config.otp import Flag, Otp, SdCard, check_rom
 from harness.config.server import EmulatedServer, ExternalServer, Server
 from harness.config.values import Label, Mac, ModelName, Name, Revision, Seconds, Section, SerialNumber, Speed
 from harness.models import Model
@@ -57,7 +57,7 @@ class BoardEmulation(Section):
     memory: Annotated[int, Field(strict=True, ge=128, le=8192)] = 512
     """Memory of the virtual machine, MiB."""
 
-    strict: Annotated[bool, Field(strict=True)] = True
+    strict: Flag = True
     """The boot ROM of a `pi2b` or `pi3b` has its bugs: it acts on an offer only when a packet comes a second after its
     DISCOVER, takes none from a relay, and knows no gateway. The other models have none of them."""
 

@@ -6,24 +6,32 @@ Sources: raspberrypi/documentation, otp-bits.adoc (rows 17 and 66), boot-net.ado
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator
 
 from harness.config.mistakes import show
 from harness.config.values import Section, mistake
 from harness.models import MODELS
 
 SdCard = Literal["none", "bootcode"]
-_Flag = Annotated[bool, Field(strict=True)]
+
+
+def _flag(value: object) -> object:
+    if not isinstance(value, bool):
+        raise mistake(f"{show(value)} is neither true nor false", "write true or false")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
 class Otp(Section):
     """What is fused into a 2B, 3B or 3B+ (`vcgencmd otp_dump`). Only an emulated board takes it from here."""
 
-    net_boot: _Flag = True
+    net_boot: Flag = True
     """The board may boot from the network: row 17 is 3020000a. A 3B+ leaves the factory so; a 2B or 3B needs one boot from
     a card with `program_usb_boot_mode=1` in its config.txt, and is silent on the wire before."""
 
-    usb_boot_timeout: _Flag = False
+    usb_boot_timeout: Flag = False
     """`program_usb_boot_timeout=1` was set once: the ROM waits 5 s instead of 2 s for USB devices, Ethernet among them."""
 
 

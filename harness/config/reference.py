@@ -109,6 +109,8 @@ def _value(field: dict[str, Any]) -> str:  # noqa: PLR0911 - one per shape of a 
             above = "above " if "exclusiveMinimum" in field else ""
             word = "whole number" if kind == "integer" else "number"
             return f"{word}, {above}{low:g} to {field['maximum']:.12g}"
+        case "boolean":
+            return "`true` or `false`"
         case "array":
             return f"list of {_value(field['items'])}"
     return "IPv4 address" if field.get("format") == "ipv4" else "text"

@@ -118,3 +118,17 @@ def test_no_file_and_no_argument(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "No such file" in capsys.readouterr().err
     assert main([]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_fuses_of_a_board_with_a_boot_rom(tmp_path: Path):
+    changes = {"model": "pi3b", "otp": {"net_boot": False, "sd_card": "bootcode", "strict": False}}
+    board = settings.load(write(tmp_path, entry(tmp_path, **changes)))[0]
+    assert (board.otp.net_boot, board.otp.sd_card, board.otp.strict) == (False, "bootcode", False)
+    assert board.otp.row17 == 0x1020000A
+    assert settings.load(write(tmp_path, entry(tmp_path)))[0].otp.row17 == 0x3020000A
+
+
+@pytest.mark.parametrize("otp", [{"netboot": True}, {"strict": 1}, {"sd_card": "x"}, []])
+def test_wrong_fuses(tmp_path: Path, otp: object):
+    with pytest.raises(ConfigError, match="otp"):
+        settings.load(write(tmp_path, entry(tmp_path, otp=otp)))
