@@ -112,9 +112,11 @@ def power_drivers() -> list[str]:
 
 def _power_kind(value: Any) -> str | None:
     driver = value.get("driver") if isinstance(value, dict) else getattr(value, "driver", None)
+    if not isinstance(driver, str):
+        return None
     if driver == "emulated" or driver in DRIVERS:
-        return str(driver)
-    return "plugin" if isinstance(driver, str) and driver in plugin_power_drivers() else None
+        return driver
+    return "plugin" if driver in plugin_power_drivers() else None
 
 
 Wire = Annotated[EmulatedWire | InterfaceWire, Field(discriminator="kind")]
