@@ -30,13 +30,11 @@ class _Group:
         return [message for message in self.messages if message.from_client]
 
 
-def exchanges(
-    messages: Iterable[DhcpMessage], started: Sequence[TransferStarted] = (), *, speed: float = 1.0
-) -> tuple[DhcpExchange, ...]:
+def exchanges(messages: Iterable[DhcpMessage], started: Sequence[TransferStarted] = ()) -> tuple[DhcpExchange, ...]:
     """Group by client and xid, in the order of the first message.
 
     Boot ROM and bootcode.bin share one xid for ever: their exchanges are told apart by the files that were asked for in
-    between (`started`), by the form of the DISCOVER, and where no file is seen by time. speed: of an emulated board.
+    between (`started`), by the form of the DISCOVER, and where no file is seen by time.
     """
     groups: list[_Group] = []
     current: dict[tuple[int, str], _Group] = {}
@@ -46,7 +44,7 @@ def exchanges(
         if message.from_client:
             who = sender(message)
             says = (message.option(60) or b"").decode("ascii", "backslashreplace")
-            if group is None or (_is_new(group, message, who, started, speed) and group.asked):
+            if group is None or (_is_new(group, message, who, started) and group.asked):
                 group = current[key] = _Group(who)
                 groups.append(group)
             elif not group.asked:
@@ -64,7 +62,7 @@ def exchanges(
     return tuple(found)
 
 
-def _is_new(group: _Group, message: DhcpMessage, who: Sender, started: Sequence[TransferStarted], speed: float) -> bool:
+def _is_new(group: _Group, message: DhcpMessage, who: Sender, started: Sequence[TransferStarted]) -> bool:
     if who.kind != group.sender.kind:
         # Early EEPROM bootloaders left option 60 out of the REQUEST (EE#87): a request that says nothing adds nothing.
         return message.option(60) is not None
@@ -77,7 +75,7 @@ def _is_new(group: _Group, message: DhcpMessage, who: Sender, started: Sequence[
     if own:
         return any(group.messages[-1].t <= start.t <= message.t for start in own)
     answered = any(_boot_server([m], strict=False)[0] for m in group.messages if not m.from_client)
-    return answered and message.t - last.t < _ROM_REPEATS / speed
+    return answered and message.t - last.t < _ROM_REPEATS
 
 
 def _asked_for(started: Sequence[TransferStarted], mac: str) -> list[TransferStarted]:

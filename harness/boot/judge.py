@@ -78,7 +78,6 @@ def judge(
         dhcp=dhcp.exchanges(
             (event for event in ordered if isinstance(event, DhcpMessage)),
             [event for event in ordered if isinstance(event, TransferStarted)],
-            speed=expectation.speed,
         ),
         tftp=tuple(event.transfer for event in ordered if isinstance(event, TransferEnded)),
         milestones=tuple(event for event in ordered if isinstance(event, Milestone)),
