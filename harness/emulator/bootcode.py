@@ -22,7 +22,7 @@ _START_UP = 0.1
 _RETRY = 5.0
 #: From a card: five DISCOVERs, a long pause, and again (FW#941); how long the pause is, is inferred.
 _CARD_TRIES, _CARD_PAUSE = 5, 30.0
-#: The first source port (FW#1041); start.elf goes on counting where bootcode.bin ends.
+#: The first source port (FW#1041; an atftpd log of a 3B, in which start.elf begins again at the same number).
 _FIRST_PORT = 49153
 #: Seconds without progress after which a file counts as missing (FW#1292: 10.37 s).
 _IDLE = 10.0
@@ -102,8 +102,10 @@ def _load(m: Machine) -> Steps[Payload | str]:
         m.prefix = ""
     if (yield from files.get(m.prefix + "autoboot.txt")) is not None:
         m.notes.append("autoboot.txt is on the server; the partitions that it names do not exist here")
-    yield from files.get(m.prefix + m.model.start_elf, probe=True)
-    config = yield from _read(m, files, "config.txt")
+    if m.prefix:
+        # A second look, in a directory alone: without one the known logs have none (FW#1362, an atftpd log of a 3B).
+        yield from files.get(m.prefix + m.model.start_elf, probe=True)
+    config = yield from _read(m, files, "config.txt", unit="")
     early = configtxt.Walk(m.conditions(), config or b"", includes=False).config
     m.uart.second_stage = early.flag("uart_2ndstage")
     if (yield from _read(m, files, "recovery.elf")) is not None:
@@ -122,9 +124,9 @@ def _load(m: Machine) -> Steps[Payload | str]:
     return (yield from firmware.run(m, early, firmware.START))
 
 
-def _read(m: Machine, files: FileReader, name: str) -> Steps[bytes | None]:
+def _read(m: Machine, files: FileReader, name: str, unit: str = " (bytes)") -> Steps[bytes | None]:
     found = yield from files.get(m.prefix + name)
     if found is None:
         return None
-    yield m.uart.bare(f"Read File: {name}, {len(found.data)} (bytes)")
+    yield m.uart.bare(f"Read File: {name}, {len(found.data)}{unit}")
     return found.data

@@ -67,7 +67,6 @@ def _from_network(m: Machine) -> Steps[Payload | str]:
     if not (yield Link(up=True, deadline=m.clock() + RETRY)):
         return "no link: the boot ROM has given up"
     yield Flush()
-    m.stack.use(_transport(client))
     last = m.clock() - RETRY
     for _ in range(client.tries):
         yield from m.wait(max(0.0, last + RETRY - m.clock()))
@@ -81,13 +80,15 @@ def _from_network(m: Machine) -> Steps[Payload | str]:
     return f"{client.tries} DISCOVERs without a usable answer: the boot ROM is silent until the next power-on"
 
 
-def _transport(client: Client) -> Transport:
-    return Transport(ttl=128, ident=0, step=0, udp_checksum=False, answers_arp=client.answers_arp, verifies=False)
+def _transport(*, answers_arp: bool) -> Transport:
+    return Transport(ttl=128, ident=0, step=0, udp_checksum=False, answers_arp=answers_arp, verifies=False)
 
 
 def _attempt(m: Machine, client: Client) -> Steps[bytes]:
     """One DISCOVER and what it leads to: bootcode.bin, b"" when nothing came of it."""
     start = m.clock()
+    # Up to its first request even the old ROM answers ARP (boot-net.adoc).
+    m.stack.use(_transport(answers_arp=True))
     m.stack.ip = m.stack.mask = m.stack.gateway = NO_IP
     yield send_discover(m, client)
     offers = yield from (_listen(m, client, start) if client.hears_early else _listen_late(m, client, start))
@@ -98,6 +99,7 @@ def _attempt(m: Machine, client: Client) -> Steps[bytes]:
         if client.hears_early:
             return b""
         m.server_mac = _NOBODY
+    m.stack.use(_transport(answers_arp=client.answers_arp))
     files = FileReader(m, client.ports[0], plain=True, idle=_IDLE)
     code = yield from files.get(BOOTCODE)
     if code is None:

@@ -95,8 +95,8 @@ class BootloaderFiles:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How a start.elf asks. blksize: 0 for none; port: the first one, 0 to go on from the last; needs_options: every
-    file counts as missing on a server without OACK (start.elf of 2020-04-16 and later, FW#1913).
+    """How a start.elf asks. blksize: 0 for none; port: the first one; needs_options: every file counts as missing on a
+    server without OACK (start.elf of 2020-04-16 and later, FW#1913).
     """
 
     blksize: int = _FIRMWARE_BLKSIZE
@@ -110,7 +110,7 @@ class FirmwareFiles:
     def __init__(self, m: Machine, asking: Asking = Asking()) -> None:
         self._m = m
         self._asking = asking
-        m.port = asking.port or m.port
+        m.port = asking.port
 
     def probe(self, name: str) -> Steps[Found | None]:
         """Whether the server has it; says nothing on the UART, unless the server is not good enough."""

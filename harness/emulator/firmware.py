@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.emulator import configtxt, images
+from harness.emulator import configtxt, images, ramdisk
 from harness.emulator.configtxt import Config
 from harness.emulator.effects import Steps
 from harness.emulator.files import Asking, FirmwareFiles
@@ -42,7 +42,7 @@ class Flavour:
 START4_ELF = Flavour(Asking(), ("armstub8-gic.bin", "armstub8-32-gic.bin"))
 #: 2B, 3B, 3B+: the dnsmasq log of a 3B+ (L1), FW#1362 and FW#1605 for 32 bits, FW#1292 for the last line.
 START = Flavour(
-    Asking(blksize=0, port=0, needs_options=True),
+    Asking(blksize=0, needs_options=True),
     ("armstub8.bin", "armstub8-32.bin"),
     finds_wide=True,
     stub_first=True,
@@ -70,7 +70,7 @@ def run(m: Machine, early: Config, flavour: Flavour = START4_ELF) -> Steps[Paylo
     del early
     yield from m.takes(_START_UP)
     m.stack.use(START4)
-    s = _Stage(m, flavour, FirmwareFiles(m, flavour.asking))
+    s = _Stage(m, flavour, ramdisk.firmware_files(m, flavour.asking))
     yield from s.files.probe("recovery.elf")
     yield from _read_config(s)
     yield from s.files.probe("dt-blob.bin")

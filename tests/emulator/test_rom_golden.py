@@ -121,18 +121,18 @@ def test_every_packet_has_ttl_128_no_identification_and_no_udp_checksum(world: W
     assert {(packet.ttl, packet.ident, packet.checksum) for packet in packets} == {(128, 0, 0)}
 
 
-def test_source_ports_rise_by_one_per_request_and_start_elf_goes_on_counting(world: World):
+def test_source_ports_rise_by_one_per_request_and_start_elf_begins_again(world: World):
+    """As FW#1041 and an atftpd log of a 3B have them."""
     requests = [packet for packet in map(udp, world.frames) if packet and packet.dport == 69]
     plain = [packet.sport for packet in requests if packet.payload.endswith(b"octet\0")]
     sized = [packet.sport for packet in requests if packet.payload.endswith(b"octet\0tsize\x000\0")]
     assert plain == [49153, 49154]
-    assert sized == list(range(49153, 49153 + len(sized)))
     assert len(plain) + len(sized) == len(requests)
-    by_port = {packet.sport: packet.payload[2:].split(b"\0")[0].decode() for packet in requests[2:]}
-    # The ports that were seen (FW#1041, FW#1700) fall on these requests.
-    assert by_port[49158] == f"{rom.P}start.elf"
-    assert by_port[49166] == f"{rom.P}config.txt"
-    assert next(packet.payload.hex() for packet in requests if packet.sport == 49159) == FIXUP
+    stage = 7  # requests of bootcode.bin
+    assert sized[:stage] == list(range(49153, 49153 + stage))
+    assert sized[stage:] == list(range(49153, 49153 + len(sized) - stage))
+    assert requests[2 + stage - 1].payload.hex() == FIXUP
+    assert requests[2 + stage].payload.startswith(b"\0\x018b07bcc6/recovery.elf\0")
 
 
 def test_other_models_and_boards_have_their_own_octets():
