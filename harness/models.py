@@ -120,7 +120,11 @@ _OPTIONAL_2712 = (
 def _rom(
     name: str, title: str, *, revision: str, dtb: str, compatible: str, first_discover: float, speed: int
 ) -> Model:
-    """A board of the BCM2837 family: its boot ROM fetches bootcode.bin, which fetches start.elf."""
+    """A board of the BCM2837 family: its boot ROM fetches bootcode.bin, which fetches start.elf.
+
+    What is inferred of these programs is a parameter of harness/emulator/bootrom.py, bootrom_dhcp.py and bootcode.py: how
+    long "about a second" is to a 3B, how often they ask by ARP, when they drop a file, what a 3B+ and bootcode.bin accept.
+    """
     return Model(
         name=name,
         title=title,

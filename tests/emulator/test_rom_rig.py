@@ -157,6 +157,18 @@ boards:
 """
 
 
+def test_what_lab_yaml_says_of_a_rom_reaches_the_board(tmp_path: Path):
+    run = Run.create(tmp_path / "reports", lab="roms")
+    text = LAB.replace("pi3bplus", "pi3b") + (
+        "    otp: {net_boot: false, usb_boot_timeout: true}\n    sd_card: bootcode\n    emulation: {strict: false}\n"
+    )
+    with Lab(loads(text), run) as lab:
+        lab.board("pi3b-a")
+        config = json.loads((run.folder / "pi3b-a" / "emulator.json").read_text())
+    otp = {"net_boot": False, "usb_boot_timeout": True, "strict": False, "sd_card": "bootcode"}
+    assert config["boards"][0]["otp"] == otp
+
+
 def test_3bplus_boots_to_login(tmp_path: Path):
     run = Run.create(tmp_path / "reports", lab="roms")
     with Lab(loads(LAB), run) as lab:
