@@ -95,6 +95,39 @@ def analyze(
 
 
 @app.command()
+def emulate(
+    model: Annotated[str, typer.Option(help="Which Pi to be: pi3b, pi4, pi5 ...")],
+    interface: Annotated[str, typer.Option(help="The Ethernet interface towards your server, e.g. eth1.")],
+    serial_number: Annotated[str, typer.Option(metavar="HEX8", help="Names its TFTP folder.")] = "",
+    mac: Annotated[str, typer.Option(metavar="MAC", help="Default: as a board of this serial number might have.")] = "",
+    revision: Annotated[str, typer.Option(metavar="HEX", help="Board revision code.")] = "",
+    eeprom: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="As in bootconf.txt; repeat it for more.")
+    ] = None,
+    bootloader: Annotated[str, typer.Option(metavar="DATE", help="EEPROM release, e.g. 2025-05-08.")] = "",
+    speed: Annotated[float, typer.Option(help="The device's own delays pass N times as fast.")] = 1.0,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="End it then (default: its stages' times).")
+    ] = None,
+    reports: ReportsOption = REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Be a Pi on any wire, against your own server, until its kernel would be started; root rights needed."""
+    from harness.commands_emulate import emulate as emulate_board  # noqa: PLC0415
+    from harness.commands_emulate import pairs  # noqa: PLC0415
+    from harness.emulate import Pi  # noqa: PLC0415
+
+    _run(
+        lambda: emulate_board(
+            Pi(model, interface, serial_number, mac, revision, pairs(eeprom or ()), bootloader, speed),
+            timeout=timeout,
+            reports=reports,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     print(f"piboot {harness.__version__}")

@@ -143,6 +143,26 @@ def record(
     }
 
 
+def received(payload: Payload, soc: str) -> dict[str, Any]:
+    """What handover.json holds when there is no machine to start the kernel in."""
+    dtb = _file(payload.dtb) | {"used": False, "compatible": list(payload.compatible), "ok": payload.dtb_ok}
+    return {
+        "qemu": "",
+        "machine": "none",
+        "cpu": "",
+        "memory_mb": 0,
+        "kernel": _file(payload.kernel),
+        "initramfs": _file(payload.initramfs) if payload.initramfs else None,
+        "dtb": dtb,
+        "cmdline_received": payload.cmdline_received,
+        "cmdline_used": payload.cmdline,
+        "changes": [f"the kernel was received but not started: a {soc} would start it now", *payload.notes],
+        "argv": [],
+        "t": clock.now(),
+        "again": [],
+    }
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Whole or not at all. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

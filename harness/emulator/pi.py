@@ -6,19 +6,19 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from os import read, write
 from pathlib import Path
 from typing import Any
 
 from harness import clock
 from harness.emulator import handover, programs, qemu
 from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
+from harness.emulator.interface import Interface
 from harness.emulator.loop import EPOLLIN, Loop, Timer
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Payload
 from harness.emulator.serial import SerialLine
 from harness.emulator.settings import Settings
-from harness.emulator.tap import FRAME, Tap
+from harness.emulator.tap import Tap
 from harness.errors import HarnessError
 
 #: A transfer gives the other boards and the timers their turn after so many frames.
@@ -29,7 +29,9 @@ _LINK_POLL = 0.02
 
 
 class VirtualPi:
-    """phase: "stopped" (no power), "bootloader", "qemu" or "halted"; error: why the emulation itself has failed.
+    """phase: "stopped" (no power), "bootloader", "qemu", "handed over" (without a machine to run it) or "halted".
+
+    error: why the emulation itself has failed.
 
     program: what the board runs from power-on; None for that of its model.
     """
@@ -48,7 +50,8 @@ class VirtualPi:
         self.serial = SerialLine(loop, self._typed)
         self._loop = loop
         self._qemu_version = qemu_version
-        self._tap = Tap(settings.tap)
+        mac = settings.identity.mac
+        self._tap: Tap | Interface = Tap(settings.tap) if settings.wire == "tap" else Interface(settings.tap, mac)
         self._watching = False
         self._program: Steps[None] | None = None
         self._effect: Effect | None = None
@@ -66,7 +69,8 @@ class VirtualPi:
         """Nothing happens when it is on. folder: where handover.json goes. Raises InfraError without QEMU."""
         if self.powered:
             return
-        qemu.find()
+        if self.settings.machine != "none":
+            qemu.find()
         self.phase, self.error, self._folder, self._record = "bootloader", "", folder, None
         settings = self.settings
         machine = Machine(
@@ -208,7 +212,7 @@ class VirtualPi:
         if events & ~EPOLLIN:
             # The interface is gone; the descriptor would stay "ready" for ever.
             self._link_down()
-            self._fail(f"the tap {self._tap.name} was taken away while the board used it")
+            self._fail(f"the {self.settings.wire} {self._tap.name} was taken away while the board used it")
         elif isinstance(effect, Stream):
             self._stream(effect)
         elif isinstance(effect, Recv):
@@ -228,14 +232,14 @@ class VirtualPi:
         The server answers one block at a time. When this board alone transfers, the next frame is awaited right here,
         by poll: it wakes this thread on the processor where the server has just run, which epoll does not.
         """
-        receiver, fd = effect.receiver, self._tap.fd
-        on_frame, wait = receiver.on_frame, self._tap.wait
+        receiver, tap = effect.receiver, self._tap
+        on_frame, wait, take, put = receiver.on_frame, tap.wait, tap.take, tap.put
         alone = len(self._loop.streams) == 1
         with suppress(OSError):  # no frame after all, or a frame lost on a wire whose other end is gone
             for _ in range(_BLOCKS):
-                reply = on_frame(read(fd, FRAME))
+                reply = on_frame(take())
                 if reply is not None:
-                    write(fd, reply)
+                    put(reply)
                 if receiver.done or not alone or not wait(_MOMENT):
                     break
         if receiver.done:
@@ -257,6 +261,10 @@ class VirtualPi:
 
     def _start_system(self, payload: Payload) -> None:
         settings = self.settings
+        if settings.machine == "none":
+            self.phase = "handed over"
+            self._note(handover.received(payload, settings.model.soc))
+            return
         adapted = handover.adapt(payload)
         self._heard = adapted.heard
         files = handover.write_files(payload, settings.artefacts)
@@ -291,6 +299,10 @@ class VirtualPi:
             cpu=cpu,
             soc=settings.model.soc,
         )
+        self._note(record)
+
+    def _note(self, record: dict[str, Any]) -> None:
+        """Into the log and the boot's handover.json."""
         for change in record["changes"]:
             self.log(change)
         if self._folder is None:

@@ -90,7 +90,7 @@ class Qemu:
                     stderr=log,
                     pass_fds=(tap_fd, number),
                     # One thread only, and the child does nothing but this one call.
-                    preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509
+                    preexec_fn=die_with_parent(os.getpid()),  # noqa: PLW1509
                 )
         except OSError:
             serial.close()
@@ -182,7 +182,7 @@ def _receive(sock: socket.socket) -> bytes | None:
         return b""
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def die_with_parent(parent: int) -> Callable[[], None]:
     """For the child between fork and exec: the kernel kills it when the thread that started it ends, however it ends."""
     libc = ctypes.CDLL(None, use_errno=True)
 

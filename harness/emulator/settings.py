@@ -19,12 +19,14 @@ from harness.models import MODELS, Model
 #: A Unix socket's path has 108 bytes with its NUL (unix(7)).
 _SOCKET_PATH = 107
 _INTERFACE = 15
-MACHINES = ("virt",)
+#: "none": the kernel is received and checked, but not started.
+MACHINES = ("virt", "none")
+WIRES = ("tap", "interface")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One board. memory: of the virtual machine, MiB; paths are absolute."""
+    """One board. memory: of the virtual machine, MiB; paths are absolute. tap: the interface's name, wire: what it is."""
 
     name: str
     model: Model
@@ -40,6 +42,7 @@ class Settings:
     artefacts: Path
     log: Path
     otp: Otp = Otp()  # noqa: RUF009 - immutable
+    wire: str = "tap"
 
 
 class _Mistakes(Exception):  # noqa: N818 - a collection on its way up, not an error of its own
@@ -67,11 +70,19 @@ def load(path: Path) -> list[Settings]:
         except _Mistakes as wrong:
             mistakes += [f"boards[{number}].{line}" for line in wrong.lines]
     for key in ("name", "tap", "control", "status"):
-        values = [str(getattr(board, key)) for board in found]
+        values = [str(getattr(one, key)) for one in found]
         mistakes += [f"two boards have the {key} {value!r}" for value in sorted(set(values)) if values.count(value) > 1]
     if mistakes:
         raise ConfigError("; ".join(mistakes), place=str(path))
     return found
+
+
+def board(entry: object) -> Settings:
+    """One board's entry alone. Raises ConfigError without a place."""
+    try:
+        return _board(entry)
+    except _Mistakes as wrong:
+        raise ConfigError("; ".join(wrong.lines)) from None
 
 
 def status_paths(path: Path) -> list[Path]:
@@ -113,7 +124,8 @@ def _board(entry: object) -> Settings:
         "otp": take("otp", _otp, {}),
         "tap": take("tap", _tap),
         "speed": take("speed", _speed, 1.0),
-        "machine": take("machine", _machine, "virt"),
+        "wire": take("wire", _one_of(WIRES), "tap"),
+        "machine": take("machine", _one_of(MACHINES), "virt"),
         "memory": take("memory", _memory, 512),
         "control": take("control", _socket),
         "status": take("status", _path),
@@ -135,7 +147,7 @@ def _board(entry: object) -> Settings:
 
 _KEYS = (
     *("name", "model", "serial_number", "mac", "revision", "tap", "speed", "eeprom", "bootloader", "machine", "memory"),
-    *("otp",),
+    *("otp", "wire"),
     *("control", "status", "artefacts", "log"),
 )
 
@@ -208,10 +220,13 @@ def _memory(value: object) -> int:
     return value
 
 
-def _machine(value: object) -> str:
-    if value not in MACHINES:
-        raise ValueError(f"{value!r} is not one of {', '.join(MACHINES)}")
-    return str(value)
+def _one_of(known: tuple[str, ...]) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in known:
+            raise ValueError(f"{value!r} is not one of {', '.join(known)}")
+        return str(value)
+
+    return read
 
 
 def _path(value: object) -> Path:

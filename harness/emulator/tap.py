@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from harness.errors import InfraError
 
@@ -24,13 +25,16 @@ _MOST_FLUSHED = 4096
 class Tap:
     """A closed one is a board without power at its PHY. Frames are whole Ethernet frames without check sequence.
 
-    wait: sleeps for at most so many milliseconds until a frame waits; not empty when one does.
+    wait: sleeps for at most so many milliseconds until a frame waits; not empty when one does. take: the next frame,
+    raises BlockingIOError when none waits; put: sends one, raises OSError. Both are for the open card.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.fd = -1
         self.wait: Callable[[float | None], list[tuple[int, int]]] = select.poll().poll
+        self.take: Callable[[], bytes] = partial(os.read, -1, FRAME)
+        self.put: Callable[[bytes | bytearray], int] = partial(os.write, -1)
 
     def open(self) -> None:
         """Raises InfraError when the interface cannot be had."""
@@ -61,7 +65,7 @@ class Tap:
         self.fd = fd
         readable = select.poll()
         readable.register(fd, select.POLLIN)
-        self.wait = readable.poll
+        self.wait, self.take, self.put = readable.poll, partial(os.read, fd, FRAME), partial(os.write, fd)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -70,13 +74,7 @@ class Tap:
 
     def running(self) -> bool:
         """Whether the interface is up and forwards: its carrier has been seen (operational state up)."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            try:
-                answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH22x", self.name.encode(), 0))
-            except OSError:
-                return False
-        flags: int = struct.unpack_from("H", answer, 16)[0]
-        return flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING
+        return is_running(self.name)
 
     def read(self) -> bytes | None:
         """A frame, None when none waits or the link is down."""
@@ -96,3 +94,14 @@ class Tap:
         for _ in range(_MOST_FLUSHED):
             if self.read() is None:
                 return
+
+
+def is_running(name: str) -> bool:
+    """Whether an interface is up and has a carrier; False when it is not there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH22x", name.encode(), 0))
+        except OSError:
+            return False
+    flags: int = struct.unpack_from("H", answer, 16)[0]
+    return flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING
