@@ -53,22 +53,16 @@ def _memory(m: Machine) -> str:
     )
 
 
-def _date(m: Machine) -> tuple[datetime.date, int]:
-    date = datetime.date.fromisoformat(m.release.date)
-    noon = datetime.datetime(date.year, date.month, date.day, 12, tzinfo=datetime.UTC)
-    return date, int(noon.timestamp())
-
-
 def _old(m: Machine, pm_rsts: str) -> Steps[None]:
     """Before 2024-04-17: one banner, the month in letters; before 2022-11-25 with board and serial number bare."""
-    uart, identity = m.uart, m.identity
-    date, stamp = _date(m)
+    uart, identity, stamp = m.uart, m.identity, m.release.stamp
+    date = datetime.date.fromisoformat(m.release.date)
     banner = (
         f"RPi: BOOTLOADER release VERSION:{m.release.version} DATE: {_MONTHS[date.month - 1]} {date.day:2d} {date.year} "
         f"TIME: 12:00:00 "
     )
     if m.release.labelled:
-        yield uart.line(banner + _mode(m, stamp))
+        yield uart.line(banner + _mode(m))
     else:
         yield uart.line(
             f"{banner}BOOTMODE: 0x00000006 part: 0 BUILD_TIMESTAMP={stamp} 0x{identity.serial_text} "
@@ -81,15 +75,15 @@ def _old(m: Machine, pm_rsts: str) -> Steps[None]:
 
 
 def _banner(m: Machine, name: str) -> Steps[None]:
-    date, stamp = _date(m)
+    date = datetime.date.fromisoformat(m.release.date)
     yield m.uart.line(
         f"RPi: {name} release VERSION:{m.release.version} DATE: {date.strftime('%Y/%m/%d')} TIME: 12:00:00"
     )
-    yield m.uart.line(_mode(m, stamp))
+    yield m.uart.line(_mode(m))
 
 
-def _mode(m: Machine, stamp: int) -> str:
+def _mode(m: Machine) -> str:
     return (
-        f"BOOTMODE: 0x06 partition 0 build-ts BUILD_TIMESTAMP={stamp} serial {m.identity.serial_text} "
+        f"BOOTMODE: 0x06 partition 0 build-ts BUILD_TIMESTAMP={m.release.stamp} serial {m.identity.serial_text} "
         f"boardrev {m.identity.revision:06x} stc {round(m.seconds() * 1e6)}"
     )

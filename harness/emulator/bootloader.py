@@ -5,7 +5,9 @@ Sources: bootflow-eeprom.adoc, cmprovision#43 (lines and times of 2024 and later
 log of 2021 (NETBOOT CANCEL path).
 """
 
-from harness.emulator import banners, firmware, netboot, netconsole, pi5, watchdog
+from collections.abc import Callable
+
+from harness.emulator import banners, firmware, http_boot, netboot, netconsole, pi5, watchdog
 from harness.emulator.effects import Halt, HandOver, Link, Steps
 from harness.emulator.machine import Machine
 from harness.emulator.payload import Payload
@@ -50,8 +52,10 @@ def _boot_order(m: Machine) -> Steps[Payload | None]:
         mode = order & 0xF
         order >>= 4
         yield m.uart.line(f"Boot mode: {_MODES[mode]} ({mode:02x}) order {order:x}")
-        if mode == 2:
-            payload = yield from _network(m)
+        if mode == 7 and not m.release.http:
+            yield m.uart.line("Unsupported boot order 7")
+        elif mode in (2, 7):
+            payload = yield from _network(m, http_boot.load if mode == 7 else netboot.connect)
             if payload is not None:
                 return payload
         elif mode == 0:
@@ -84,12 +88,12 @@ def _load(m: Machine) -> Steps[Payload | str | None]:
     return None if early is None else (yield from firmware.run(m, early))
 
 
-def _network(m: Machine) -> Steps[Payload | None]:
+def _network(m: Machine, connect: Callable[[Machine], Steps[bool]]) -> Steps[Payload | None]:
     limit = m.eeprom.net_boot_max_retries
     tries = 0
     while True:
         m.forget_network()
-        if (yield from netboot.connect(m)):
+        if (yield from connect(m)):
             started = yield from _load(m)
             if isinstance(started, Payload):
                 return started

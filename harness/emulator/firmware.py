@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.emulator import configtxt, images
+from harness.emulator import configtxt, images, ramdisk
 from harness.emulator.configtxt import Config
 from harness.emulator.effects import Steps
 from harness.emulator.files import Asking, FirmwareFiles
@@ -70,7 +70,7 @@ def run(m: Machine, early: Config, flavour: Flavour = START4_ELF) -> Steps[Paylo
     del early
     yield from m.takes(_START_UP)
     m.stack.use(START4)
-    s = _Stage(m, flavour, FirmwareFiles(m, flavour.asking))
+    s = _Stage(m, flavour, ramdisk.firmware_files(m, flavour.asking))
     yield from s.files.probe("recovery.elf")
     yield from _read_config(s)
     yield from s.files.probe("dt-blob.bin")

@@ -18,11 +18,15 @@ _PXE_CLASS = b"PXEClient"
 
 @dataclass(slots=True)
 class _Offers:
-    """What the OFFERs of one attempt have said so far. lease: the first with an address; boot: the TFTP server."""
+    """What the OFFERs of one attempt have said so far. lease: the first with an address; boot: the TFTP server.
+
+    given: the server by configuration, which no OFFER changes.
+    """
 
     lease: Reply | None = None
     boot: bytes = NO_IP
     by_option_66: bool = False
+    given: bytes | None = None
 
     @property
     def enough(self) -> bool:
@@ -36,16 +40,19 @@ class _Attempt:
     nak: bool = False
 
 
-def obtain(m: Machine) -> Steps[bool]:
-    """Gives the board its addresses and the TFTP server's; False when DHCP_TIMEOUT has passed without."""
+def obtain(m: Machine, server: bytes | None = None) -> Steps[bool]:
+    """Gives the board its addresses and the TFTP server's; False when DHCP_TIMEOUT has passed without.
+
+    server: where the files are if not on a TFTP server: then any lease will do.
+    """
     if m.eeprom.static:
-        _use_static(m)
+        _use_static(m, server)
         return True
     deadline = m.clock() + m.eeprom.dhcp_timeout
     while m.clock() < deadline:
         attempt = _Attempt(m.rng.getrandbits(32))
-        if m.eeprom.tftp_ip is not None:
-            attempt.offers.boot = m.eeprom.tftp_ip
+        attempt.offers.given = server or m.eeprom.tftp_ip
+        attempt.offers.boot = attempt.offers.given or NO_IP
         if not (yield from _discover(m, attempt, deadline)):
             break
         ack = yield from _request(m, attempt, deadline)
@@ -55,11 +62,11 @@ def obtain(m: Machine) -> Steps[bool]:
     return False
 
 
-def _use_static(m: Machine) -> None:
+def _use_static(m: Machine, server: bytes | None) -> None:
     m.stack.ip = m.eeprom.client_ip or NO_IP
     m.stack.mask = m.eeprom.subnet or _classful(m.stack.ip)
     m.stack.gateway = m.eeprom.gateway or NO_IP
-    m.server = m.eeprom.tftp_ip or NO_IP
+    m.server = server or m.eeprom.tftp_ip or NO_IP
 
 
 def _use(m: Machine, ack: Reply, offers: _Offers) -> None:
@@ -139,7 +146,7 @@ def _merge(m: Machine, offers: _Offers, datagram: Datagram, reply: Reply) -> Non
     """Address from the first OFFER that has one; server: TFTP_IP before option 66 before the option-43 packet."""
     if offers.lease is None and reply.yiaddr != NO_IP:
         offers.lease = reply
-    if m.eeprom.tftp_ip is not None:
+    if offers.given is not None:
         return
     by_name = dhcp.dotted(reply.option(66) or b"")
     if by_name not in (None, NO_IP):

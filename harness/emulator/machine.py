@@ -9,6 +9,7 @@ from harness.emulator.configtxt import Conditions
 from harness.emulator.dhcp import Identity
 from harness.emulator.eeprom import Eeprom
 from harness.emulator.effects import Sleep, Steps
+from harness.emulator.fatdisk import FatDisk
 from harness.emulator.otp import Otp
 from harness.emulator.packets import NO_IP
 from harness.emulator.releases import Release
@@ -26,7 +27,8 @@ class Machine:
     """clock: monotonic seconds; rng: source of xids and ports; speed: divides the delays of the hardware.
 
     server, server_mac: where the files are, once DHCP and ARP have found it; prefix: "91cdf03d/" or ""; port: the next
-    source port, 0 for none chosen; disconnects: files that timed out; notes: what was met and is not emulated.
+    source port, 0 for none chosen; disconnects: files that timed out; ramdisk: boot.img
+    once it is loaded; notes: what was met and is not emulated.
     """
 
     model: Model
@@ -42,6 +44,7 @@ class Machine:
     server_mac: bytes = b""
     port: int = 0
     disconnects: int = 0
+    ramdisk: FatDisk | None = None
     notes: list[str] = field(default_factory=list)
     stack: Stack = field(init=False)
     uart: Uart = field(init=False)
@@ -63,6 +66,7 @@ class Machine:
         self.stack = Stack(self.identity.mac)
         self.server, self.server_mac, self.prefix = NO_IP, b"", ""
         self.port = self.disconnects = 0
+        self.ramdisk = None
         self.notes.clear()
 
     def seconds(self) -> float:

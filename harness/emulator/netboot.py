@@ -5,7 +5,7 @@ Lines: cmprovision#43, EE#376, EE#687, a public UART log of 2021; file order: dn
 and EE#74 for a server that has nothing.
 """
 
-from harness.emulator import configtxt, images, lease
+from harness.emulator import configtxt, images, lease, ramdisk
 from harness.emulator.configtxt import Config
 from harness.emulator.dhcp import address_text
 from harness.emulator.effects import Flush, Link, Steps
@@ -31,7 +31,7 @@ def connect(m: Machine) -> Steps[bool]:
     """Link, addresses, and the MAC of the TFTP server or of the gateway towards it."""
     if not (yield from link(m)) or not (yield from lease.obtain(m)):
         return False
-    return (yield from _find_server(m))
+    return (yield from find_server(m))
 
 
 def stop(m: Machine) -> Steps[None]:
@@ -67,7 +67,7 @@ def link(m: Machine, *, word: str = "") -> Steps[bool]:
     return True
 
 
-def _find_server(m: Machine) -> Steps[bool]:
+def find_server(m: Machine) -> Steps[bool]:
     """ARP for the TFTP server, or for the gateway when it is elsewhere; the NET line stands before and after."""
     stack = m.stack
     hop = stack.next_hop(m.server)
@@ -91,7 +91,9 @@ def _find_server(m: Machine) -> Steps[bool]:
 
 
 def prefix(m: Machine) -> str:
-    """TFTP_PREFIX as text, with its slash."""
+    """TFTP_PREFIX as text, with its slash; boot.img has none."""
+    if m.ramdisk is not None:
+        return ""
     kind = m.eeprom.tftp_prefix
     if kind == 1:
         return m.eeprom.tftp_prefix_str
@@ -100,7 +102,7 @@ def prefix(m: Machine) -> str:
 
 def load(m: Machine) -> Steps[Config | None]:
     """BCM2711: the files up to "Starting start4.elf"; gives config.txt as read, None when the mode has failed."""
-    files = BootloaderFiles(m)
+    files = ramdisk.bootloader_files(m)
     m.prefix = prefix(m)
     if m.prefix:
         found = yield from files.probe(m.prefix + m.model.start_elf)

@@ -10,7 +10,7 @@ after the prefix; device tree and initramfs are not probed; overlay stage and la
 import re
 from dataclasses import dataclass, field
 
-from harness.emulator import configtxt, images, netboot
+from harness.emulator import configtxt, images, netboot, ramdisk
 from harness.emulator.configtxt import Config
 from harness.emulator.effects import Steps
 from harness.emulator.files import BootloaderFiles
@@ -50,7 +50,7 @@ class _Stage:
 
 def load(m: Machine) -> Steps[Payload | str | None]:
     """From config.txt to the kernel; in words why the board stands still; None when the boot mode has failed."""
-    s = _Stage(m, BootloaderFiles(m))
+    s = _Stage(m, ramdisk.bootloader_files(m))
     first = yield from _find_prefix(s)
     early = configtxt.Walk(m.conditions(), first or b"", includes=False).config
     m.uart.second_stage = early.flag("uart_2ndstage", default=m.release.loud)

@@ -60,6 +60,12 @@ class Release:
         """Eight hex digits in place of the git hash that a real banner shows."""
         return f"{zlib.crc32(self.date.encode()):08x}"
 
+    @property
+    def stamp(self) -> int:
+        """The build's time, epoch seconds: noon of that day."""
+        day = datetime.date.fromisoformat(self.date)
+        return int(datetime.datetime(day.year, day.month, day.day, 12, tzinfo=datetime.UTC).timestamp())
+
     def prints(self, line: str) -> bool:
         """Whether a line of this beginning is in this release's images (strings by date)."""
         if self.date >= _SETTLED:
