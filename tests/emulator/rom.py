@@ -20,6 +20,50 @@ P = "8b07bcc6/"
 BOOTCODE = b"\x0e\0\0\xea" + b"Raspberry Pi Bootcode\0BOOT_UART=1\n".ljust(1196, b"\x5a")
 #: Option 43 as dnsmasq makes it of pxe-service=0,"Raspberry Pi Boot   ".
 SPACED = bytes.fromhex("0601030a04005058450917000014") + b"Raspberry Pi Boot   " + b"\xff"
+MENU = ((43, SPACED),)
+#: dnsmasq log of a 3B+ with Raspberry Pi OS Bookworm, 2025-09-26 (norcal-technologies/pi-network-boot); the overlay is
+#: this tree's. dnsmasq logs bootsig.bin first; the captures of FW#745 and FW#1041 show that bootcode.bin is.
+ORDER = [
+    "G bootcode.bin",
+    "N bootsig.bin",
+    # bootcode.bin is the client from here on
+    f"P {P}start.elf",
+    f"N {P}autoboot.txt",
+    f"P {P}start.elf",
+    f"G {P}config.txt",
+    f"N {P}recovery.elf",
+    f"G {P}start.elf",
+    f"G {P}fixup.dat",
+    # start.elf is the client from here on
+    f"N {P}recovery.elf",
+    f"P {P}config.txt",
+    f"G {P}config.txt",
+    f"N {P}dt-blob.bin",
+    f"N {P}recovery.elf",
+    f"P {P}config.txt",
+    f"G {P}config.txt",
+    f"N {P}bootcfg.txt",
+    f"N {P}recovery8.img",
+    f"P {P}kernel8.img",
+    f"P {P}kernel8.img",
+    f"P {P}initramfs8",
+    f"P {P}initramfs8",
+    f"P {P}initramfs8",
+    f"G {P}initramfs8",
+    f"P {P}bcm2710-rpi-3-b-plus.dtb",
+    f"G {P}bcm2710-rpi-3-b-plus.dtb",
+    f"P {P}overlays/overlay_map.dtb",
+    f"G {P}overlays/overlay_map.dtb",
+    f"P {P}config.txt",
+    f"G {P}config.txt",
+    f"P {P}overlays/disable-bt.dtbo",
+    f"G {P}overlays/disable-bt.dtbo",
+    f"P {P}cmdline.txt",
+    f"G {P}cmdline.txt",
+    f"N {P}armstub8.bin",
+    f"P {P}kernel8.img",
+    f"G {P}kernel8.img",
+]
 
 
 def tree(model: str = "pi3bplus", prefix: str = P, **changes: bytes | None) -> dict[str, bytes]:
@@ -73,3 +117,8 @@ def boot(
     """A boot from power-on; fuses: keys of otp.py."""
     world = World(wire, link=link, answers=list(answers))
     return world.run(bootrom.program(machine(world, model, speed=speed, **fuses)), seconds=seconds)
+
+
+def discovers(world: World) -> list[float]:
+    """When DISCOVERs were sent, seconds after power-on."""
+    return [round(when - 1000, 3) for when, frame in world.sent if (packet := udp(frame)) and packet.dport == 67]
