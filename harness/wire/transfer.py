@@ -278,7 +278,12 @@ class Transfer:
 
 
 def opcode(packet: Datagram) -> tuple[int, int]:
-    """(opcode, second word) of a datagram; raises Malformed when the capture holds fewer than four octets."""
+    """(opcode, second word) of a datagram; raises Malformed when the capture holds fewer than four octets.
+
+    An OACK may have no more than its opcode: atftpd 0.8 agrees to nothing in this way.
+    """
+    if packet.size == 2 and packet.data[packet.start : packet.start + 2] == b"\0\x06":
+        return OACK, 0
     if packet.size < 4 or len(packet.data) < packet.start + 4:
         raise Malformed(f"TFTP packet of {packet.size} octets")
     op, word = _OPCODE.unpack_from(packet.data, packet.start)

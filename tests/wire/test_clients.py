@@ -65,3 +65,17 @@ def test_who_has_named_itself_in_dhcp_is_believed() -> None:
     assert (started.asked_by, started.client_mac) == ("uefi", PI)
     rom = from_pi(49152, 69, rrq("bootcode.bin"), ttl=128, ip_id=0)
     assert [one.asked_by for one in Wire().send(from_client(uefi), rom).started] == ["rom"]
+
+
+def test_an_oack_that_agrees_to_nothing_is_one() -> None:
+    wire = Wire().send(
+        from_pi(49153, 69, rrq("config.txt", SIZE), ttl=128, ip_id=0),
+        from_server(1000, 49153, b"\0\x06"),
+        from_pi(49153, 1000, ack(0), ttl=128, ip_id=0),
+        from_server(1000, 49153, data(1, b"x" * 100)),
+        from_pi(49153, 1000, ack(1), ttl=128, ip_id=0),
+    )
+    one = wire.transfer
+    assert (one.result, one.oack, one.options, one.tsize, one.blksize, one.bytes) == (
+        "complete", True, (), None, 512, 100,
+    )  # fmt: skip
