@@ -110,6 +110,9 @@ def sender(message: DhcpMessage) -> Sender:  # noqa: PLR0911 - one answer per ki
         return Sender("ipxe", "ipxe", "user class or option 175 of iPXE")
     if says.startswith("U-Boot"):
         return Sender("u-boot", "u-boot", f"vendor class {says}")
+    if message.ttl > 128 and says.startswith("PXEClient:"):
+        # Its `bootcmd_dhcp` asks a second time in UEFI's words, to load an EFI program (U-Boot 2023.01, captured).
+        return Sender("u-boot", "u-boot", f"TTL {message.ttl}")
     if message.xid == ROM_XID or wants in {WANTS_ROM, WANTS_ROM_NEW}:
         program = "rom" if wants == WANTS_ROM or message.length == 320 else ""
         return Sender("firmware", program, "transaction id and option list of the boot ROM")

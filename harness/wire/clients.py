@@ -68,9 +68,10 @@ def asked_by(seen: Habits, *, after_fixup: bool = False, dhcp_client: str = "") 
 
     after_fixup: the same client has asked for fixup*.dat before. bootcode.bin and start.elf share their stack, but
     fixup.dat is the last file of bootcode.bin. dhcp_client: what the same board called itself in its last DHCP request
-    (`harness.boot.identity`): who has named itself is believed, unless the request has the VideoCore's own habits.
+    (`harness.boot.identity`): who has named itself is believed, unless the request has the VideoCore's own habits or
+    U-Boot's, which asks in UEFI's words at times.
     """
     name = next((name for name, fits in _TABLE if fits(seen)), "")
-    if dhcp_client in _SELF_NAMED and not _videocore(seen):
+    if dhcp_client in _SELF_NAMED and name != "u-boot" and not _videocore(seen):
         return dhcp_client
     return "start.elf" if name == "bootcode.bin" and after_fixup else name

@@ -38,6 +38,7 @@ KERNEL = bytes((1, 3, 6, 12, 15, 17, 26, 40, 42))
         (((60, b"PXEClient:Arch:00011:UNDI:003010"), (77, b"iPXE")), {}, "ipxe", "ipxe"),
         (((60, CLASS), (175, b"\xb1\x05")), {}, "ipxe", "ipxe"),
         (((60, b"U-Boot.armv8"),), {}, "u-boot", "u-boot"),
+        (((60, b"PXEClient:Arch:00011:UNDI:003000"),), {"ttl": 255}, "u-boot", "u-boot"),
         (((60, b"Linux ipconfig"),), {}, "os", "klibc"),
         (((60, b"udhcp 1.36.1"),), {}, "os", "udhcpc"),
         (((55, KERNEL),), {}, "os", "kernel"),

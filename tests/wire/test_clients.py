@@ -20,6 +20,7 @@ SIZE = ("tsize", "0")
         (63, 0x5070, False, 21979, (SIZE, ("blksize", "1468")), "eeprom"),  # behind a router
         (64, 0x5070, False, 3000, (SIZE,), "eeprom"),  # 2019-09
         (255, 7, True, 2313, (("timeout", "5"), SIZE, ("blksize", "1468")), "u-boot"),
+        (255, 2, True, 3314, (("timeout", "5"), ("blksize", "1468")), "u-boot"),  # 2023.01, captured
         (64, 8, False, 1024, (("blksize", "1432"), SIZE), "ipxe"),
         (64, 8243, True, 58314, (SIZE, ("blksize", "1468"), ("timeout", "6")), "os"),
         (64, 8243, False, 58314, (SIZE, ("blksize", "512"), ("timeout", "6")), ""),
@@ -79,3 +80,22 @@ def test_an_oack_that_agrees_to_nothing_is_one() -> None:
     assert (one.result, one.oack, one.options, one.tsize, one.blksize, one.bytes) == (
         "complete", True, (), None, 512, 100,
     )  # fmt: skip
+
+
+def test_u_boot_that_asks_in_uefis_words_is_still_u_boot() -> None:
+    """The second exchange of U-Boot 2023.01's bootcmd_dhcp, as captured from Debian's u-boot-qemu."""
+    words = bootp(
+        (53, b"\1"), (93, b"\0\x0b"), (94, b"\1\0\0"), (60, b"PXEClient:Arch:00011:UNDI:003000"), (55, b"\1\3\6\14\21")
+    )
+    request = from_pi(3316, 69, rrq("boot.img", ("timeout", "5"), ("blksize", "1468")), ttl=255, fragment=0x4000)
+    assert Wire().send(from_client(words, ttl=255), request).started[0].asked_by == "u-boot"
+
+
+def test_edk2_asks_for_the_size_first_and_then_without() -> None:
+    """EDK2 2022.11 of Debian's qemu-efi-aarch64, as captured."""
+    words = bootp(
+        (53, b"\1"), (97, b"\0" * 17), (94, b"\1\3\0"), (93, b"\0\x0b"), (60, b"PXEClient:Arch:00011:UNDI:003000")
+    )
+    sizes = (SIZE, ("blksize", "1468"), ("windowsize", "4"))
+    frames = [from_pi(port, 69, rrq("boot.img", *options)) for port, options in ((1297, sizes), (1298, sizes[1:]))]
+    assert [one.asked_by for one in Wire().send(from_client(words), *frames).started] == ["uefi", "uefi"]
