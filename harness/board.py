@@ -80,6 +80,7 @@ class Board:
         self.release()
         if self._folder is not None:
             self._power(self._folder, lambda _edge: None).off()
+            self.gear.released()
 
     def release(self) -> None:
         """Stop reading its console; its power stays as it is."""

@@ -41,8 +41,8 @@ class Gear:
 
     power: the power port, for a boot with this folder. open_console, open_capture: take the boot's folder, where to put
     events, and whom to tell of a failure; the console reads when it is returned, the capture once it is entered. prepare:
-    makes the server ready for the next boot up to a stage (a clean root). alive: raises InfraError when something behind
-    the board has died.
+    makes the server ready for the next boot up to a stage (a clean root), and waits for the board's turn where only so many
+    may run. alive: raises InfraError when something behind the board has died. released: the board is off.
     """
 
     power: Callable[[Path], PowerPort]
@@ -50,6 +50,7 @@ class Gear:
     open_capture: Callable[[Path, Emit, Fail], Capture] | None = None
     prepare: Callable[[str], None] = _ready
     alive: Callable[[], None] = _nothing
+    released: Callable[[], None] = _nothing
 
 
 def serial_console(port: str, baud: int) -> Callable[[Path, Emit, Fail], ConsoleLog]:

@@ -24,6 +24,7 @@ from harness.config import (
 )
 from harness.errors import ConfigError, InfraError
 from harness.gear import Gear, Pulse, emulated_console, local_capture, rig_capture, serial_console
+from harness.guests import Guests, folder_for
 from harness.models import MODELS
 from harness.run import Run
 from harness.watch import Blind, Viewer
@@ -77,6 +78,9 @@ class Lab(AbstractContextManager["Lab"]):
         self._poe: dict[str, EmulatedPoe] = {}
         self._boards: dict[str, Board] = {}
         self._stack = ExitStack()
+        # A lab without a file of its own shares its turns with nobody but the processes of its run.
+        key = str(Path(config.path).resolve()) if config.path else str(run.folder.resolve())
+        self._guests = Guests(folder_for(key), config.emulation.guests)
 
     def __enter__(self) -> Lab:
         return self
@@ -92,6 +96,7 @@ class Lab(AbstractContextManager["Lab"]):
         Every board is tried: one power port that does not obey must not leave the others on. Then its InfraError is raised.
         """
         with ExitStack() as stack:
+            stack.callback(self._guests.close)  # last: until their rig is gone, its virtual machines run
             stack.callback(self._rigs.clear)
             stack.push(self._stack.pop_all())
             for board in self._boards.values():
@@ -252,10 +257,16 @@ class Lab(AbstractContextManager["Lab"]):
             power=for_boot,
             open_console=emulated_console(port.console),
             open_capture=rig_capture(rig, port.host, port.tap, config.mac),
-            prepare=lambda until: _clean_root(rig, config.name, until),
+            prepare=lambda until: self._prepare(rig, config.name, until),
             alive=Pulse(rig, config.name, power),
+            released=lambda: self._guests.give_back(config.name),
         )
         return self._make(config, gear)
+
+    def _prepare(self, rig: Rig, name: str, until: str) -> None:
+        """Wait for the board's turn, then a fresh root. InfraError."""
+        self._guests.take(name, lambda text: self._viewer.progress(name, text))
+        _clean_root(rig, name, until)
 
     def _poe_switch(self, server: str) -> EmulatedPoe:
         """The PoE switch of a server's boards, with a port for each that hangs on one."""

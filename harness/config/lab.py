@@ -42,7 +42,8 @@ class EmulationDefaults(Section):
     and system are not made faster by it."""
 
     guests: Annotated[int, Field(strict=True, ge=1, le=64)] = 2
-    """How many virtual machines may run at once; further boards wait for their turn."""
+    """How many virtual machines of this lab may run at once on this machine, over all pytest workers; further boards wait for
+    their turn, before power-on. A board gives its turn back when it is switched off."""
 
 
 class BoardEmulation(Section):

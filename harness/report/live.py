@@ -116,6 +116,8 @@ class LiveView:
             state = self._boards.setdefault(board, _Board())
             state.note = text.one_line(line, 200)
             if self._terminal:
+                if not state.stage:  # before power-on: no stage has a row yet
+                    self._note = f"{text.one_line(board, 40)}: {state.note}"
                 self._redraw()
                 return
             subject, moment = state.note.partition(":")[0], now()
