@@ -5,16 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.boot.events import Milestone
+from harness.boot.identity import REVISION_TYPES
 
 #: Model and family, either may be open.
 _Sign = tuple[str | None, str | None]
-
-#: Bits 4-11 of a new-style revision code (bit 23 set): raspberrypi/documentation, revision-codes.
-_TYPES = {
-    0x00: "pi1a", 0x01: "pi1b", 0x02: "pi1aplus", 0x03: "pi1bplus", 0x04: "pi2b", 0x06: "cm1", 0x08: "pi3b", 0x09: "zero",
-    0x0A: "cm3", 0x0C: "zerow", 0x0D: "pi3bplus", 0x0E: "pi3aplus", 0x10: "cm3plus", 0x11: "pi4", 0x12: "zero2w",
-    0x13: "pi400", 0x14: "cm4", 0x15: "cm4s", 0x17: "pi5", 0x18: "cm5", 0x19: "pi500", 0x1A: "cm5lite",
-}  # fmt: skip
 
 #: Bits 12-15: the processor, hence what boots it.
 _PROCESSORS = {0: "rom", 1: "rom", 2: "rom", 3: "pi4", 4: "pi5"}
@@ -116,7 +110,7 @@ def _revision(code: str) -> _Sign | None:
     value = int(code, 16) if code else 0
     if not value >> 23 & 1:
         return None
-    return _TYPES.get(value >> 4 & 0xFF), _PROCESSORS.get(value >> 12 & 0xF)
+    return REVISION_TYPES.get(value >> 4 & 0xFF), _PROCESSORS.get(value >> 12 & 0xF)
 
 
 def _title(text: str) -> list[_Sign]:
