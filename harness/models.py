@@ -171,7 +171,12 @@ def _bcm2711(name: str, title: str, *, revision: str, dtb: str, compatible: str)
 
 
 def _bcm2712(name: str, title: str, *, revision: str, dtb: str, compatible: str) -> Model:
-    """A board of the BCM2712: all firmware is in the EEPROM; no start*.elf is ever asked for."""
+    """A board of the BCM2712: all firmware is in the EEPROM; no start*.elf is ever asked for.
+
+    What is inferred of it is in harness/emulator: pi5.py (which files are probed, where a path has two slashes, what follows
+    a failed os_check), releases.py (stamps before 2025-05-08, DHCP resends), stack.py (IP identification as on a BCM2711),
+    http_boot.py (error numbers, header lines), netconsole.py (one datagram per line).
+    """
     return Model(
         name=name,
         title=title,

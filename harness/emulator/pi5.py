@@ -54,6 +54,8 @@ def load(m: Machine) -> Steps[Payload | str | None]:
     first = yield from _find_prefix(s)
     early = configtxt.Walk(m.conditions(), first or b"", includes=False).config
     m.uart.second_stage = early.flag("uart_2ndstage", default=m.release.loud)
+    if early.flag("boot_ramdisk") and m.ramdisk is None:
+        return (yield from load(m)) if (yield from ramdisk.enter(m, s.files)) else None
     if (yield from s.files.get(s.path("pieeprom.sig"))) is not None:
         m.notes.append("pieeprom.sig is on the server; the self-update that it may start is not emulated")
     yield from _read_config(s)

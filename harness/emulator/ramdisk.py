@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Files out of boot.img, in the place of those that come by TFTP: the same questions, without a wire."""
 
+from harness.emulator import fatdisk
 from harness.emulator.effects import Steps
 from harness.emulator.files import Asking, BootloaderFiles, FirmwareFiles, Found
 from harness.emulator.machine import Machine
@@ -30,6 +31,22 @@ class DiskFirmwareFiles(FirmwareFiles):
         found = _read(self._m, name)
         yield self._m.uart.firmware(f"brfs: File read: {-2 if found is None else len(found)} bytes")
         return found
+
+
+def enter(m: Machine, files: BootloaderFiles) -> Steps[bool]:
+    """boot_ramdisk=1 in config.txt: boot.img is fetched, and all later files come out of it (documentation, boot_ramdisk).
+
+    The old files' prefix holds no more. False when there is no such image: the boot mode has failed (inferred).
+    """
+    found = yield from files.get(f"{m.prefix}boot.img")
+    m.ramdisk = fatdisk.open_disk(found.data) if found else None
+    if found and m.ramdisk is None:
+        yield m.uart.line("Partition is not FAT")
+    if m.ramdisk is None:
+        return False
+    m.prefix = ""
+    m.notes.append("all later files came out of boot.img (boot_ramdisk=1); its signature was not asked for")
+    return True
 
 
 def _read(m: Machine, path: str) -> bytes | None:

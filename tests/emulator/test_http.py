@@ -263,3 +263,25 @@ def test_any_answer_is_read_without_raising(pieces: list[bytes]):
             response.feed(piece)
         response.end()
         assert response.over
+
+
+@pytest.mark.parametrize("model", [PI4, PI5])
+def test_boot_ramdisk_takes_the_image_by_tftp(model: Model):
+    inside = samples.tree("") if model is PI4 else dict(tree(""))
+    inside["config.txt"] = inside["config.txt"] + b"boot_ramdisk=1\n"
+    served = {"91cdf03d/config.txt": b"boot_ramdisk=1\n", "91cdf03d/boot.img": image(inside, 12)}
+    server = NetServer(served | ({"91cdf03d/start4.elf": b"old"} if model is PI4 else {}))
+    world = boot(server, model=model)
+    assert world.ended == "handover", world.text
+    assert "G 91cdf03d/boot.img" in server.log
+    assert not any("kernel" in line for line in server.log)
+    assert world.payload is not None
+    assert world.payload.kernel.data == samples.kernel()
+    assert any("boot_ramdisk" in note for note in world.payload.notes)
+
+
+@pytest.mark.parametrize("data", [None, b"no file system" * 100])
+def test_boot_ramdisk_without_an_image_fails(data: bytes | None):
+    files = {"91cdf03d/config.txt": b"boot_ramdisk=1\n"} | ({"91cdf03d/boot.img": data} if data else {})
+    world = boot(NetServer(files), model=PI5, keys={"BOOT_ORDER": "0xe2"})
+    assert world.halted == "BOOT_ORDER says STOP"
