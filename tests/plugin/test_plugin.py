@@ -37,8 +37,15 @@ from pathlib import Path
 
 class Session:
     def __init__(self):
-        self.lab = SimpleNamespace(board=lambda name: SimpleNamespace(name=name))
+        self.lab = SimpleNamespace(board=self.lend)
         self.boots, self.told_of = 0, set()
+    def lend(self, name):
+        def off():
+            print(f"{name} is off")
+            if name == "two":
+                raise InfraError("port 7: denied")
+        print(f"{name} is lent")
+        return SimpleNamespace(name=name, expectation=SimpleNamespace(emulated=True), off=off)
     def boot_of(self, board):
         self.boots += 1
         if board.name == "two":
@@ -69,6 +76,13 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_tests_run_once_for_each_board(suite: pytest.Pytester) -> None:
     suite.makepyfile("def test_it(board): assert board.name in ('one', 'two')")
     suite.runpytest("-v").stdout.fnmatch_lines(["*test_it?one? PASSED*", "*test_it?two? PASSED*"])
+
+
+def test_an_emulated_board_is_off_before_the_next_is_lent(suite: pytest.Pytester) -> None:
+    suite.makepyfile("def test_it(board): pass\ndef test_more(board): pass")
+    result = suite.runpytest("-s", "-q")
+    result.stdout.fnmatch_lines(["*one is lent*", "*one is off*", "*two is lent*", "*two is off*"])
+    result.assert_outcomes(passed=4)  # a switch that refuses then has been told by the boot
 
 
 @pytest.mark.parametrize(
