@@ -49,7 +49,10 @@ _TABLE: tuple[tuple[str, Callable[[Habits], bool]], ...] = (
     ("bootcode.bin", lambda seen: _videocore(seen) and seen.names == ("tsize",)),
     ("start4.elf", lambda seen: _videocore(seen) and seen.names == ("tsize", "blksize") and seen.port >= 49153),
     ("eeprom", _eeprom),
+    # Captured of U-Boot 2023.01: `timeout 5 blksize 1468`, with DF; of EDK2 2022.11: `tsize 0 blksize 1468 windowsize 4`, and
+    # the second time without tsize; of iPXE 1.21.1 (2025-05): `blksize 1432 tsize 0`.
     ("u-boot", lambda seen: seen.first_ttl == 255),
+    ("uefi", lambda seen: seen.first_ttl == 64 and seen.names[-1:] == ("windowsize",) and not seen.dont_fragment),
     ("ipxe", lambda seen: seen.first_ttl == 64 and seen.names[:2] == ("blksize", "tsize") and not seen.dont_fragment),
     ("os", lambda seen: seen.first_ttl == 64 and seen.dont_fragment),
 )
@@ -58,8 +61,9 @@ FIRMWARE = frozenset({"rom", "bootcode.bin", "start.elf", "eeprom", "start4.elf"
 """Clients that fetch one file after the other: a new request means that the one before is over."""
 
 
-#: Boot loaders that say so in DHCP, and whose requests may look like an EEPROM's: EDK2 asks for `tsize 0 blksize 1468`
-#: from a random port with TTL 64 too (MdeModulePkg Mtftp4Dxe), and some iPXE builds ask in another order.
+#: Boot loaders that say so in DHCP. Their requests may look like an EEPROM's: an EDK2 before windowsize (RFC 7440) asks for
+#: `tsize 0 blksize 1468` from a random port with TTL 64 too (MdeModulePkg Mtftp4Dxe), and some iPXE builds ask in another
+#: order. But iPXE asks for autoexec.ipxe before its own DHCP: habits that can only be one of these are believed first.
 _SELF_NAMED = frozenset({"uefi", "ipxe", "pxe", "u-boot"})
 
 
@@ -68,10 +72,10 @@ def asked_by(seen: Habits, *, after_fixup: bool = False, dhcp_client: str = "") 
 
     after_fixup: the same client has asked for fixup*.dat before. bootcode.bin and start.elf share their stack, but
     fixup.dat is the last file of bootcode.bin. dhcp_client: what the same board called itself in its last DHCP request
-    (`harness.boot.identity`): who has named itself is believed, unless the request has the VideoCore's own habits or
-    U-Boot's, which asks in UEFI's words at times.
+    (`harness.boot.identity`): who has named itself is believed, unless the request has the VideoCore's own habits, or
+    those of another boot loader: U-Boot asks in UEFI's words at times.
     """
     name = next((name for name, fits in _TABLE if fits(seen)), "")
-    if dhcp_client in _SELF_NAMED and name != "u-boot" and not _videocore(seen):
+    if dhcp_client in _SELF_NAMED and name not in _SELF_NAMED and not _videocore(seen):
         return dhcp_client
     return "start.elf" if name == "bootcode.bin" and after_fixup else name

@@ -33,6 +33,14 @@ def test_table(
     assert asked_by(Habits(ttl, ip_id, dont_fragment, port, options)) == name
 
 
+def test_ipxe_is_known_before_its_own_dhcp_and_an_older_uefi_by_its_dhcp() -> None:
+    ipxe = Habits(64, 256, False, 23998, (("blksize", "1432"), SIZE))
+    assert asked_by(ipxe, dhcp_client="uefi") == "ipxe"
+    like_an_eeprom = Habits(64, 58080, False, 1557, (SIZE, ("blksize", "1468")))
+    assert asked_by(like_an_eeprom, dhcp_client="uefi") == "uefi"
+    assert asked_by(like_an_eeprom, dhcp_client="firmware") == "eeprom"
+
+
 def test_start_elf_asks_like_bootcode_but_after_fixup() -> None:
     wire = Wire()
     for port, path in enumerate(("start.elf", "fixup.dat", "recovery.elf", "config.txt"), 49153):
