@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.emulator.dhcp import address_text
-from harness.emulator.effects import Print, Send, Steps, Stream
+from harness.emulator.effects import Halt, Print, Send, Steps, Stream
 from harness.emulator.machine import Machine
 from harness.emulator.tftp import Limits, Server, Transfer
 
@@ -45,6 +45,8 @@ class BootloaderFiles:
         self._m = m
         #: How its lines are printed; a Pi 5's later ones look like start4.elf's.
         self.say: Callable[[str | bytes], Print] = m.uart.line
+        #: A file that times out leaves the board hanging (EE#687).
+        self.hangs = False
         if not m.port:
             m.port = m.rng.randrange(1024, 49000)
 
@@ -86,6 +88,8 @@ class BootloaderFiles:
             m.disconnects += 1
             yield self.say(f"TFTP: disconnect: timeouts {m.disconnects}")
             yield self.say(f"{path} transfer timed out")
+            if self.hangs:
+                yield Halt(f"{path} timed out after config.txt: this release of the bootloader hangs then (EE#687)")
         elif transfer.outcome == "oack":
             yield self.say("BAD OACK")
         elif transfer.outcome == "large":

@@ -58,6 +58,7 @@ def load(m: Machine) -> Steps[Payload | str | None]:
         return (yield from load(m)) if (yield from ramdisk.enter(m, s.files)) else None
     if (yield from s.files.get(s.path("pieeprom.sig"))) is not None:
         m.notes.append("pieeprom.sig is on the server; the self-update that it may start is not emulated")
+    s.files.hangs = m.release.hangs
     yield from _read_config(s)
     if s.config.flag("os_check", default=True) and not (yield from _os_check(s)):
         return None

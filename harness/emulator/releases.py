@@ -30,7 +30,8 @@ class Release:
     for the server's MAC, and seconds between them; labelled: the banner names serial number
     and board; skewed: the fraction in the stamps is wrong and jumps back;
     http, watchdog, netconsole: whether HTTP boot, BOOT_WATCHDOG_TIMEOUT and NETCONSOLE are known; loud: uart_2ndstage is
-    on by default; real_time: kernel8_rt.img is tried; maps: overlay_map.dtb is read even when no overlay needs it.
+    on by default; real_time: kernel8_rt.img is tried; maps: overlay_map.dtb is read even when no overlay needs it;
+    hangs: a Pi 5 stands still when a file times out after config.txt.
     """
 
     date: str = FIRST["BCM2711"]
@@ -54,6 +55,7 @@ class Release:
     loud: bool = False
     real_time: bool = False
     maps: bool = True
+    hangs: bool = False
 
     @property
     def version(self) -> str:
@@ -113,11 +115,12 @@ _CHANGES_2712: _Changes = (
             **{"fourcc": b"4iPR", "blksize": 1468, "sig_first": False, "word": "NETWORK", "iso_banner": True},
             **{"doubling": False, "labelled": True, "http": True, "netconsole": True},
             **{"stamped": True, "skewed": True},  # I: all known logs of this SoC have stamps
+            "hangs": True,  # C: EE#687, bootloader of 2025-03-27; when it was mended is inferred
         },
     ),
     ("2023-10-30", {"fourcc": b"5iPR"}),
     ("2025-01-06", {"loud": True}),
-    ("2025-05-08", {"skewed": False}),
+    ("2025-05-08", {"skewed": False, "hangs": False}),
     ("2025-06-09", {"real_time": True}),
     ("2025-06-20", {"watchdog": True}),
     ("2025-09-22", {"block_limit": 0}),

@@ -355,3 +355,13 @@ def test_offer_without_a_menu_is_not_taken():
     assert "NET 10" not in world.text
     assert run(NetServer(tree(), offer=((43, OPTION_43),), siaddr=b"\0" * 4)).payload is not None
     assert SERVER_IP in run(NetServer(tree())).frames[2]
+
+
+@pytest.mark.parametrize(("date", "hangs"), [("2025-03-27", True), ("2025-05-08", False)])
+def test_file_that_times_out_after_config_txt_hung_the_board_in_2025(date: str, hangs: bool):
+    """EE#687: no restart; a later release takes the file for missing, and goes on to the next boot mode."""
+    server = NetServer(tree(), silent_after={f"{P}kernel_2712.img": 1})
+    world = run(server, date=date, seconds=120)
+    assert "transfer timed out" in world.text
+    assert ("EE#687" in world.halted) == hangs
+    assert ("Boot mode: RESTART" in world.text) != hangs
