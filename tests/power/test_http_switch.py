@@ -33,6 +33,7 @@ from .driver_doubles import web
 pytestmark = pytest.mark.gear
 PASSWORD = "pw-9Zk2/xQ4+m"  # noqa: S105 - planted, to be looked for
 QUICK = Timing(limit=0.3, poll=0.01, settle=0.01)
+PATIENT = Timing(limit=10, poll=0.01, settle=0.01)
 
 
 class Switches:
@@ -106,7 +107,7 @@ def test_requests_of_ones_own() -> None:
         Reader("1", "0", "outlets.0.now"),
     )
     with web(answer) as (url, log):
-        port = HttpPort(Site(url, headers={"X-API-Key": Secret(PASSWORD)}), dialect.of("b3"), QUICK)
+        port = HttpPort(Site(url, headers={"X-API-Key": Secret(PASSWORD)}), dialect.of("b3"), PATIENT)
         port.on()
         assert state["on"]
         port.off()
