@@ -184,6 +184,19 @@ def test_option_43_alone_will_do(broken: Callable[..., Lab], topology: str) -> N
 
 
 @DAILY_ONE
+def test_the_rom_of_a_3b_wants_three_blanks(broken: Callable[..., Lab], topology: str) -> None:
+    """Behind the text of option 43 (boot-net, FW#941), bugs or no bugs."""
+    lab = broken(topology, board("pi3b", budgets=SHORT, more="emulation: {strict: false}"))
+    text = "option_43" if topology == "isc-hpa" else "menu"
+    restart(lab, DHCP[topology], option_66="", **{text: "Raspberry Pi Boot"})
+    done = boot(lab, "pi3b")
+    assert done.verdict == "failed(dhcp)", done.record.reason
+    assert not done.record.tftp
+    restart(lab, DHCP[topology], **{text: "Raspberry Pi Boot   "})
+    assert boot(lab, "pi3b").verdict == "passed"
+
+
+@DAILY_ONE
 def test_the_rom_of_a_3b_sleeps_through_an_offer_that_comes_at_once(broken: Callable[..., Lab], topology: str) -> None:
     lab = broken(topology, board("pi3b", budgets=SHORT))
     done = boot(lab, "pi3b")
