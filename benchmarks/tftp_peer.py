@@ -6,7 +6,7 @@ least that any client has to do. The board makes and checks every octet of its E
 same dnsmasq behind the same bridge and cable for blocks of 1468 octets, in turns. Prints medians and the ratio of speeds;
 exit code 1 when the board has less than 0.8 of the C client's. Needs root, dnsmasq and gcc.
 
-Seen on a busy machine with two processors (load 3), by rounds, in five runs: the EEPROM's stage 0.61 to 0.74 of the C
+Seen on a busy machine with two processors (load 3), by rounds, in four runs: the EEPROM's stage 0.61 to 0.74 of the C
 client's speed, start4.elf's 0.51 to 0.98. The EEPROM's checks the UDP checksum of each block, 2.5 us in Python, which the
 kernel does for C. Polling without sleep before each block made both slower, 0.37 to 0.69: it takes the processor that the
 server needs.
