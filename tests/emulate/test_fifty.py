@@ -127,6 +127,7 @@ def judged(folder: Path, name: str) -> BootRecord:
     return replay(folder / name)
 
 
+@pytest.mark.slow
 def test_fifty_idle_boards_cost_nothing(tmp_path: Path) -> None:
     """Nobody answers them: between their DISCOVERs they sleep."""
     with Rig(BOARDS, tmp_path / "run", boot_set=None) as rig:
