@@ -36,8 +36,8 @@ class Adapted:
     heard: bool
 
 
-def adapt(payload: Payload) -> Adapted:
-    """Consoles: the header's UART becomes the PL011 of `virt`; other serial ports of the Pi do not exist there."""
+def adapt(payload: Payload, machine: str = "virt") -> Adapted:
+    """Consoles: the header's UART becomes the machine's PL011; other serial ports of the Pi do not exist there."""
     changes = []
     heard = False
 
@@ -57,7 +57,7 @@ def adapt(payload: Payload) -> Adapted:
     cmdline = re.sub(r"(?<!\S)console=([^\s,]+)(,\S*)?", console, payload.cmdline)
     if re.search(r"(?<!\S)earlycon(=\S*)?(?!\S)", cmdline):
         cmdline = re.sub(r"(?<!\S)earlycon(=\S*)?(?!\S)", "", cmdline)
-        changes.append("earlycon was left out: the Pi's UART address does not exist on virt")
+        changes.append(f"earlycon was left out: the Pi's UART address is not the console of {machine}")
     if payload.cmdline != payload.cmdline_received:
         changes.insert(0, "the firmware replaced console=serial0 by the UART that serial0 stands for")
     if not payload.console:
@@ -116,13 +116,20 @@ def record(
     argv: Sequence[str],
     cpu: str = _CPU,
     soc: str = "BCM2711",
+    dtb_used: bool = False,
 ) -> dict[str, Any]:
     """What handover.json holds. again: times at which a guest's reboot led to a further hand-over."""
     dtb = _file(payload.dtb)
-    dtb |= {"used": False, "compatible": list(payload.compatible), "ok": payload.dtb_ok}
-    changes = [
+    dtb |= {"used": dtb_used, "compatible": list(payload.compatible), "ok": payload.dtb_ok}
+    told = [
         f"the machine is QEMU's {machine} with a {cpu}, not a {soc}; one processor of four",
         f"the delivered device tree {payload.dtb.path} is checked as a file but not used: {machine} makes its own",
+    ]
+    if dtb_used:
+        card = "a USB network card of QEMU in place of the board's"
+        told = [f"the machine is QEMU's {machine}: a {soc}, one processor of four, {card}"]
+    changes = [
+        *told,
         *adapted.changes,
         *payload.notes,
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.emulator import handover, programs, qemu
+from harness.emulator import handover, programs, qemu, raspi
 from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
 from harness.emulator.interface import Interface
 from harness.emulator.loop import EPOLLIN, Loop, Timer
@@ -265,19 +265,19 @@ class VirtualPi:
             self.phase = "handed over"
             self._note(handover.received(payload, settings.model.soc))
             return
-        adapted = handover.adapt(payload)
+        adapted = handover.adapt(payload, settings.machine)
         self._heard = adapted.heard
         files = handover.write_files(payload, settings.artefacts)
-        cpu, told = handover.cpu_for(settings.model.cpu, qemu.known_cpus())
-        adapted = replace(adapted, changes=(*told, *adapted.changes))
-        arguments = handover.arguments(
-            files,
-            adapted.cmdline,
-            machine=settings.machine,
-            memory=settings.memory,
-            mac=settings.identity.mac,
-            cpu=cpu,
-        )
+        mac, real, memory = settings.identity.mac, settings.machine in raspi.MODELS, settings.memory
+        if real:
+            cpu, memory = settings.model.cpu, raspi.MEMORY
+            adapted, arguments = self._raspi(payload, files, adapted)
+        else:
+            cpu, told = handover.cpu_for(settings.model.cpu, qemu.known_cpus())
+            adapted = replace(adapted, changes=(*told, *adapted.changes))
+            arguments = handover.arguments(
+                files, adapted.cmdline, machine=settings.machine, memory=memory, mac=mac, cpu=cpu
+            )
         self._ignore()  # from here on the frames are QEMU's
         self._qemu = qemu.Qemu(
             self._loop,
@@ -294,12 +294,26 @@ class VirtualPi:
             adapted,
             qemu=self._qemu_version,
             machine=settings.machine,
-            memory=settings.memory,
+            memory=memory,
             argv=self._qemu.argv,
             cpu=cpu,
             soc=settings.model.soc,
+            dtb_used=real,
         )
         self._note(record)
+
+    def _raspi(
+        self, payload: Payload, files: handover.Files, adapted: handover.Adapted
+    ) -> tuple[handover.Adapted, list[str]]:
+        """For QEMU's machines that are a Pi: the device tree as they need it, the command line, QEMU's arguments."""
+        mac, machine = self.settings.identity.mac, self.settings.machine
+        dtb, edits = raspi.without_bluetooth(payload.dtb.data)
+        used = files.dtb.with_name("dtb.used")
+        used.write_bytes(dtb)
+        cmdline, more = raspi.cmdline(adapted.cmdline)
+        changes = (*edits, *more, *raspi.mac_note(mac, self._qemu_version), *adapted.changes)
+        arguments = raspi.arguments(files.kernel, files.initramfs, used, cmdline, machine=machine, mac=mac)
+        return replace(adapted, cmdline=cmdline, changes=changes), arguments
 
     def _note(self, record: dict[str, Any]) -> None:
         """Into the log and the boot's handover.json."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.emulator import eeprom, otp, releases
+from harness.emulator import eeprom, otp, raspi, releases
 from harness.emulator.dhcp import Identity
 from harness.emulator.eeprom import Eeprom
 from harness.emulator.otp import Otp
@@ -20,7 +20,7 @@ from harness.models import MODELS, Model
 _SOCKET_PATH = 107
 _INTERFACE = 15
 #: "none": the kernel is received and checked, but not started.
-MACHINES = ("virt", "none")
+MACHINES = ("virt", *raspi.MODELS, "none")
 WIRES = ("tap", "interface")
 
 
@@ -132,6 +132,9 @@ def _board(entry: object) -> Settings:
         "artefacts": take("artefacts", _path),
         "log": take("log", _path),
     }
+    fits = raspi.MODELS.get(values["machine"])
+    if model is not None and fits is not None and model.name not in fits:
+        mistakes.append(f"machine: {values['machine']} is a {' or '.join(fits)}, not a {model.name}")
     code = 0
     if model is not None and revision is not None:
         try:

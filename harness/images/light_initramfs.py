@@ -17,6 +17,19 @@ from harness.images.initramfs import LINK_UP
 # Debian's initramfs.conf, as far as init and its scripts read it at boot.
 CONF = "MODULES=list\nBUSYBOX=auto\nKEYMAP=n\nDEVICE=\nNFSROOT=auto\nRUNSIZE=10%\nFSTYPE=auto\n"
 
+# The network card of QEMU's raspi3b: a USB one on the Pi's DWC2. udev's coldplug would find it.
+USB_NETWORK = ("phy_generic", "dwc2", "usbnet", "cdc_ether", "rndis_host", "cdc_subset")
+NAMES = (*modules.LIGHT_BOOT, *USB_NETWORK)
+
+# A USB card is there a second or two after its driver; LINK_UP raises only the cards that it finds.
+AWAIT_CARD = """tries=0
+until [ -n "$(ls -d /sys/class/net/e* 2>/dev/null)" ] || [ $tries -ge 40 ]; do
+  usleep 100000
+  tries=$((tries + 1))
+done
+"""
+LINK = LINK_UP.replace("for card in", AWAIT_CARD + "for card in", 1)
+
 # udev's own init-bottom script does this in a Debian initramfs; initramfs-tools' init relies on it.
 MOVE_DEV = """#!/bin/sh
 # Hands /dev on to the real root.
@@ -42,7 +55,7 @@ def make(
     tree: modules.ModuleTree,
     release: str,
     work: Path,
-    names: Sequence[str] = modules.LIGHT_BOOT,
+    names: Sequence[str] = NAMES,
 ) -> bytes:
     """The initramfs as bytes. parts: initramfs-tools-core, klibc-utils, libklibc and busybox-static, unpacked into one folder;
     applets: busybox' commands; work: an empty folder to lay it out in."""
@@ -65,7 +78,7 @@ def make(
     (work / "init").chmod(0o755)
     for name in ("functions", "local", "nfs"):
         shutil.copy2(source / "scripts" / name, work / "scripts" / name)
-    _script(work, "init-premount", "link", LINK_UP)
+    _script(work, "init-premount", "link", LINK)
     _script(work, "init-bottom", "dev", MOVE_DEV)
     (work / "conf/arch.conf").write_text("DPKG_ARCH=arm64\n")
     (work / "conf/initramfs.conf").write_text(CONF)
