@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import loads
-from harness.emulator import raspi
+from harness.emulator import raspi, settings
 from harness.errors import ConfigError
 from harness.lab import Lab
 from harness.run import Run
@@ -104,6 +104,14 @@ def test_the_machine_must_be_the_model(model: str):
     with pytest.raises(ConfigError, match=rf"raspi3b is a pi3b or pi3bplus, not a {model}") as caught:
         loads(LAB.replace("pi3bplus", model))
     assert caught.value.place
+
+
+def test_the_emulator_takes_no_other_model():
+    entry = {"name": "a", "serial_number": "8b07bcc6", "mac": "b8:27:eb:07:bc:c6", "tap": "tap-0", "machine": "raspi3b"}
+    entry |= {key: f"/run/{key}" for key in ("control", "status", "artefacts", "log")}
+    assert settings.board(entry | {"model": "pi3b"}).machine == "raspi3b"
+    with pytest.raises(ConfigError, match="machine: raspi3b is a pi3b or pi3bplus, not a pi2b"):
+        settings.board(entry | {"model": "pi2b"})
 
 
 @pytest.mark.netns
