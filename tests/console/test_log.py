@@ -19,6 +19,8 @@ from harness.errors import ConfigError, HarnessBug, HarnessError, InfraError
 from . import transcripts
 from .doubles import ScriptPort, binary, flood, half_lines, one_octet_per_read
 
+pytestmark = pytest.mark.gear
+
 WHOLE = transcripts.PI4_2021 + transcripts.KERNEL_TO_LOGIN
 
 

@@ -21,6 +21,8 @@ from harness.errors import BootFailure, InfraError
 
 from .doubles import Board, ScriptPort, ShellPort
 
+pytestmark = pytest.mark.gear
+
 
 @contextmanager
 def _console(port: BytePort, folder: Path) -> Iterator[ConsoleLog]:

@@ -16,6 +16,8 @@ from harness.errors import ConfigError, InfraError
 
 from .doubles import ScriptPort
 
+pytestmark = pytest.mark.gear
+
 
 @dataclass
 class Line:

@@ -15,6 +15,8 @@ from harness.images import boot_set, build, tools
 from harness.images.binfmt import NO_BINFMT, run_arm64
 from harness.images.cache import Builder
 
+pytestmark = pytest.mark.gear
+
 
 def test_a_missing_tool_names_its_debian_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tools, "SEARCH", str(tmp_path))

@@ -14,6 +14,8 @@ from harness.run import Run
 from tests.boot.stream import BUDGETS
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board, raising
 
+pytestmark = pytest.mark.gear
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:

@@ -19,6 +19,8 @@ from harness.run import Run
 from tests.boot.stream import BUDGETS
 from tests.lab.doubles import MemoryPort, make_board
 
+pytestmark = pytest.mark.gear
+
 #: A process that takes a turn, notes when, and gives it back; or stays until it is killed.
 PROGRAM = """
 import sys, time

@@ -11,6 +11,8 @@ import pytest
 import tests.boot.stream  # noqa: F401
 from harness.errors import ConfigError
 
+pytestmark = pytest.mark.gear
+
 pytest_plugins = ["pytester"]
 
 LAB = """

@@ -17,6 +17,8 @@ from harness.power.port import Silent, Timing
 from harness.power.program import Runner
 from harness.power.usb_hub import UsbHubPort, parse
 
+pytestmark = pytest.mark.gear
+
 QUICK = Timing(limit=0.15, poll=0.02, settle=0.01)
 #: For ports that do obey: a busy machine may take its time to start a program.
 PATIENT = Timing(limit=10, poll=0.02, settle=0.01)

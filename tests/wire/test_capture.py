@@ -24,6 +24,8 @@ from harness.wire.process import local
 from harness.wire.replay import replay
 from tests.wire.frames import T0, download
 
+pytestmark = pytest.mark.gear
+
 FRAMES = download("kernel8.img", b"k" * 5000)
 HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 2048, 1)
 LISTENING = "tcpdump: listening on tap-1, link-type EN10MB (Ethernet), snapshot length 2048 bytes\n"
