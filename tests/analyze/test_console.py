@@ -232,7 +232,7 @@ def test_hostile_text_does_not_reach_the_terminal(tmp_path: Path) -> None:
     assert "evil" in text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(PI5.splitlines() + SYSTEM.splitlines()), st.text(max_size=60)), max_size=40))
 def test_any_order_of_lines_is_judged(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "mixed"

@@ -203,7 +203,7 @@ def only_our_error(text: str) -> None:
         assert str(mistake).replace("\n", "").isprintable()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=200) | st.lists(WORDS, max_size=40).map(" ".join) | st.lists(WORDS, max_size=40).map("".join))
 @example("a: !!int x")
 @example("a: !!float '1_'")
@@ -217,13 +217,13 @@ def test_any_text(text: str) -> None:
     only_our_error(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD)), st.integers(0, 40), st.text(max_size=6) | WORDS)
 def test_a_damaged_lab(start: int, length: int, instead: str) -> None:
     only_our_error(GOOD[:start] + instead + GOOD[start + length :])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.sampled_from([line.split(":")[0] for line in GOOD.splitlines()]), VALUES)
 def test_any_value_anywhere(key: str, value: object) -> None:
     """Every key of a good lab once with a value of any shape, in YAML's flow style (a superset of JSON)."""

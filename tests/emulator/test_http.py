@@ -220,7 +220,7 @@ def test_overlapping_segments_are_taken_once():
     assert bytes(made.response.body) == b"0123456789"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
@@ -254,7 +254,7 @@ def test_any_segments_end_in_an_outcome(items: list[Any], opened: bool):
     assert made.outcome in {"complete", "refused", "reset", "timeout", "bad"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=80), max_size=20))
 def test_any_answer_is_read_without_raising(pieces: list[bytes]):
     for start in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n"):

@@ -184,6 +184,7 @@ def test_a_file_found_after_the_prefix_was_dropped_is_not_missing(tmp_path: Path
     assert "not found, but needed" not in page_of(tmp_path).words
 
 
+@pytest.mark.gear  # long for a unit test
 def test_a_ten_megabyte_console_is_bounded(tmp_path: Path) -> None:
     console = b"".join(
         b"[%9d.123456] a line of the kernel that says the same again and again\r\n" % n for n in range(150_000)

@@ -102,7 +102,7 @@ TFTP = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([69, 1000, 1001]), TFTP), max_size=60))
 def test_any_order_of_tftp_packets(packets: list[tuple[bool, int, bytes]]) -> None:
     wire = Wire().send(from_pi(5000, 69, rrq("a", ("tsize", "0"))))
