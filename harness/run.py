@@ -93,7 +93,7 @@ class Run:
             started=now(),
             ended=None,
             lab=lab,
-            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=" ".join([_program(), *sys.argv[1:]]),
             harness_version=harness.__version__,
             notes=[],
         )
@@ -120,6 +120,12 @@ class Run:
             except OSError as error:
                 raise disk_error(error, folder) from error
             return folder
+
+
+def _program() -> str:
+    """This program's name as a person types it: `python -m pytest` is pytest."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def timestamp() -> str:
