@@ -208,6 +208,22 @@ def test_frames_of_another_board_do_not_bring_the_link_up() -> None:
     assert not tracker.marks["link"].done
 
 
+def test_a_lease_that_the_system_renews_is_an_exchange_of_its_own_and_changes_nothing_else() -> None:
+    """RFC 2131 4.4.5: a REQUEST by unicast with ciaddr, no DISCOVER before it."""
+    renewal = {
+        "xid": 0x0BADCAFE,
+        "ciaddr": "10.77.0.50",
+        "dst_ip": stream.SERVER,
+        "options": ((60, b"Linux ipconfig"),),
+    }
+    request = stream.dhcp(35.0, 990, "REQUEST", **renewal)
+    ack = stream.dhcp(35.1, 991, "ACK", xid=0x0BADCAFE, options=((54, bytes([10, 77, 0, 1])),))
+    record = judge(expectation(), [*good_boot(), request, ack])
+    assert [(exchange.client, exchange.result) for exchange in record.dhcp] == [("firmware", "ack"), ("os", "ack")]
+    assert record.dhcp[1].discovers == 0
+    assert record.stages == judge(expectation(), good_boot()).stages
+
+
 def test_the_record_survives_json() -> None:
     record = judge(expectation(), good_boot())
     assert BootRecord.model_validate_json(record.model_dump_json()) == record
