@@ -154,7 +154,9 @@ def test_an_old_python_is_refused_with_what_to_do(copy: Path, tmp_path: Path) ->
     assert "apt install python3" in done.stderr
 
 
-def test_missing_packages_are_listed_by_name(copy: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def bare(copy: Path, tmp_path: Path) -> Path:
+    """A PATH with nothing but what script/packages itself needs: a fresh machine."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("env", "bash", "dirname", "sort", "python3"):
@@ -162,8 +164,20 @@ def test_missing_packages_are_listed_by_name(copy: Path, tmp_path: Path) -> None
     # The sbin folders would be this machine's.
     library = copy / "script/lib.sh"
     library.write_text(library.read_text().replace('export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"', ""))
-    done = run(copy, "script/packages", "--missing", PATH=str(programs))
+    return programs
+
+
+def test_missing_packages_are_listed_by_name(copy: Path, bare: Path) -> None:
+    done = run(copy, "script/packages", "--missing", PATH=str(bare))
     assert done.returncode == 0, done.stderr
     assert {"dnsmasq-base", "nfs-ganesha", "rpcbind", "qemu-system-arm", "mmdebstrap", "tcpdump"} <= set(
         done.stdout.split()
     )
+
+
+def test_what_only_tests_need_is_not_asked_of_a_newcomer(copy: Path, bare: Path) -> None:
+    without = run(copy, "script/packages", "--missing", PATH=str(bare)).stdout.split()
+    with_tests = run(copy, "script/packages", "--tests", "--missing", PATH=str(bare)).stdout.split()
+    assert "dnsmasq-base" in without
+    assert not {"snmpd", "kea-dhcp4-server", "atftpd"} & set(without)
+    assert {"snmpd", "kea-dhcp4-server", "atftpd", *without} <= set(with_tests)
