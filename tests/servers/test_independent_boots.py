@@ -172,7 +172,7 @@ def test_an_offer_that_names_no_server_as_a_pi_wants_it(
         assert not done.record.tftp
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES)
+@DAILY_ONE
 def test_option_43_alone_will_do(broken: Callable[..., Lab], topology: str) -> None:
     """As bare text (FW#937, EE#58) and as a menu; no spaces behind it are wanted by those that are no 2B or 3B."""
     lab = broken(topology, *(board(model, budgets=SHORT) for model in ("pi3bplus", "pi4")))
