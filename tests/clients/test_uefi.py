@@ -30,6 +30,7 @@ boot
 """
 
 
+@pytest.mark.slow  # half a minute of firmware; U-Boot is there every day
 def test_uefi_and_ipxe_are_no_pi(client: Client, ipxe: Path) -> None:
     root = client.rig.tftp_root
     (root / "ipxe-arm64.efi").write_bytes(ipxe.read_bytes())
