@@ -64,7 +64,8 @@ def test_second_board_waits_before_power_on(tmp_path: Path) -> None:
         assert notes.waits.wait(20)
         one.off()
         thread.join(60)
-    assert first.verdict == second[0].verdict == "passed"
+    assert first.verdict == "passed", first.record.reason
+    assert second[0].verdict == "passed", second[0].record.reason
     assert len(notes.said) == 1
     assert "1 virtual machines run already (emulation.guests): pi4-1" in notes.said[0]
     assert second[0].record.started > first.record.ended
