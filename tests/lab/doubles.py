@@ -62,19 +62,25 @@ class Pty:
         self._board, self._port = os.openpty()
         tty.setraw(self._port)
         self.path = os.ttyname(self._port)
+        # The script of a board speaks in a thread of its own, and may still speak when its test is over.
+        self._plugged = threading.Lock()
 
     def say(self, text: str | bytes) -> None:
-        os.write(self._board, text.encode() if isinstance(text, str) else text)
+        """A board speaks on when nobody is connected; nobody hears it."""
+        with self._plugged:
+            if self._board >= 0:
+                os.write(self._board, text.encode() if isinstance(text, str) else text)
 
     def vanish(self) -> None:
-        """The adapter is pulled out."""
-        for fd in (self._board, self._port):
-            os.close(fd)
-        self._board = self._port = -1
+        """The adapter is pulled out; again is harmless."""
+        with self._plugged:
+            for fd in (self._board, self._port):
+                if fd >= 0:
+                    os.close(fd)
+            self._board = self._port = -1
 
     def close(self) -> None:
-        if self._board >= 0:
-            self.vanish()
+        self.vanish()
 
 
 def make_board(
