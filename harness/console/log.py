@@ -18,8 +18,9 @@ from harness.boot.events import ConsoleGap, Milestone
 from harness.boot.record import ConsoleInfo, Evidence
 from harness.console.files import LOG, ConsoleFiles
 from harness.console.lines import Line, LineSplitter
+from harness.console.link import Link
 from harness.console.milestones import Milestones
-from harness.console.port import BAUD, BytePort, Opener, PortGone, open_port
+from harness.console.port import BAUD, Opener, PortGone, open_port
 from harness.console.tap import Tap, unfinished
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError, InfraError
@@ -30,9 +31,6 @@ GATHER = 0.010
 
 #: Seconds of reads that are dealt with at once while octets keep coming; when none do, at once.
 _BATCH = 0.04
-
-#: Seconds between attempts to open a lost port again: at first, and after its deadline.
-_RETRY, _RETRY_LATE = 0.25, 2.0
 
 _TAIL = 64 * 1024
 
@@ -59,13 +57,11 @@ class ConsoleLog:
         reconnect_for: float = 30.0,
         gather: float = GATHER,
     ) -> None:
-        self._open: Opener = (lambda: open_port(port, baudrate)) if isinstance(port, str) else port
-        self.name = port if isinstance(port, str) else "console"
+        opener: Opener = (lambda: open_port(port, baudrate)) if isinstance(port, str) else port
+        self._link = Link(opener, port if isinstance(port, str) else "console", reconnect_for)
         self.folder = folder
         self._on_event, self._on_line, self._on_error = on_event, on_line, on_error
-        self._reconnect_for = reconnect_for
         self._gather = gather
-        self._port: BytePort | None = None
         self._files: ConsoleFiles | None = None
         self._splitter = LineSplitter()
         self._milestones = Milestones()
@@ -75,13 +71,10 @@ class ConsoleLog:
         self._taps: list[Tap] = []
         self._probes: dict[str, str] = {}
         self._changed = threading.Condition()
-        self._write_lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._disk_error = False
         self._listener_failed = False
-        self._gone_since = 0.0
-        self._given_up = False
 
     # -- for the one who watches a boot ------------------------------------------------------------------------------
 
@@ -92,11 +85,10 @@ class ConsoleLog:
         except OSError as error:
             raise _disk(error, self.folder) from error
         try:
-            self._port = self._open()
+            self._link.open()
         except BaseException:
             self._files.close()
             raise
-        self.name = self._port.name
         self._thread = threading.Thread(target=self._run, name=f"console {self.name}", daemon=True)
         self._thread.start()
         return self
@@ -104,7 +96,7 @@ class ConsoleLog:
     def close(self) -> None:
         """Stop reading; what stands there unfinished becomes a line. Everything read is in the files then."""
         self._stop.set()
-        port = self._port
+        port = self._link.port
         if port is not None:
             port.interrupt()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -120,16 +112,7 @@ class ConsoleLog:
 
     def write(self, data: bytes) -> None:
         """Send octets. InfraError when the line is lost (the reading thread tells the gap)."""
-        port = self._port
-        if port is None:
-            raise InfraError(
-                "the console is lost, nothing can be sent", place=self.name, remedy="see its gaps in the record"
-            )
-        try:
-            with self._write_lock:
-                port.write(data)
-        except PortGone as error:
-            raise InfraError(f"nothing can be sent to the console: {error}", place=self.name) from error
+        self._link.write(data)
 
     def tap(self) -> Tap:
         """A copy of all octets from now on, after those of the line that is not finished yet (`unfinished`): a prompt, say."""
@@ -147,6 +130,11 @@ class ConsoleLog:
         with self._changed:
             raw = bytes(self._tail[-4 * characters :])
         return "\n".join(clean(line).rstrip() for line in raw.split(b"\n"))[-characters:]
+
+    @property
+    def name(self) -> str:
+        """Device or URL, for people."""
+        return self._link.name
 
     @property
     def bytes_read(self) -> int:
@@ -174,7 +162,7 @@ class ConsoleLog:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._read_on() if self._port is not None else self._reconnect()
+                self._read_on() if self._link.port is not None else self._reconnect()
         except Exception as error:
             self._tell_error(
                 HarnessBug(f"the console's reader failed: {type(error).__name__}: {error}", place=self.name)
@@ -184,17 +172,17 @@ class ConsoleLog:
             self._lines(self._splitter.flush())
             if self._files is not None:
                 self._files.close()
-            if self._port is not None:
-                self._port.close()
+            if self._link.port is not None:
+                self._link.port.close()
             with self._changed:
                 for tap in self._taps:
                     tap.put(None)
                 self._changed.notify_all()
 
     def _read_on(self) -> None:
-        assert self._port is not None  # noqa: S101 - for the type checker
+        assert self._link.port is not None  # noqa: S101 - for the type checker
         try:
-            data = self._port.read(0.0 if self._batch else 1.0)
+            data = self._link.port.read(0.0 if self._batch else 1.0)
         except PortGone as error:
             self._deal()
             self._lost(str(error))
@@ -209,9 +197,11 @@ class ConsoleLog:
     def _drain(self) -> None:
         """What had come when `close` was called belongs to this boot."""
         empty, deadline = 0, time.monotonic() + 1.0
-        while self._port is not None and empty < 2 and time.monotonic() < deadline:  # the first may be the interruption
+        while (
+            self._link.port is not None and empty < 2 and time.monotonic() < deadline
+        ):  # the first may be the interruption
             try:
-                data = self._port.read(0.0)
+                data = self._link.port.read(0.0)
             except PortGone:
                 break
             if data:
@@ -249,29 +239,18 @@ class ConsoleLog:
                 self._call(self._on_event, milestone)
 
     def _lost(self, reason: str) -> None:
-        port, self._port = self._port, None
-        if port is not None:
-            port.close()
+        error = self._link.lost(reason)
         self._lines(self._splitter.flush())
         self._gap("gap", reason)
-        self._gone_since = time.monotonic()
-        self._given_up = False
+        if error is not None:
+            self._tell_error(error)
 
     def _reconnect(self) -> None:
-        self._stop.wait(_RETRY_LATE if self._given_up else _RETRY)
-        if self._stop.is_set():
-            return
-        away = time.monotonic() - self._gone_since
-        try:
-            self._port = self._open()
-        except HarnessError as error:
-            if away > self._reconnect_for and not self._given_up:
-                # Said once; the attempts go on, slowly: a line that returns late still has something to tell.
-                self._given_up = True
-                what = f"the console vanished and did not come back within {self._reconnect_for:g} s: {error.what}"
-                self._tell_error(InfraError(what, place=self.name, remedy=error.remedy))
-            return
-        self._gap("back", f"reopened after {away:.1f} s")
+        how, error = self._link.retry(self._stop)
+        if error is not None:
+            self._tell_error(error)
+        if how:
+            self._gap("back", how)
 
     def _gap(self, kind: Literal["gap", "back"], reason: str) -> None:
         t, offset = clock.now(), self._splitter.offset

@@ -136,6 +136,21 @@ def test_a_pty_that_closes_mid_boot_is_an_infra_error_once_and_the_console_is_no
     assert _replayed(watch)
 
 
+def test_a_line_that_drops_as_soon_as_it_is_opened_did_not_return(tmp_path: Path) -> None:
+    """What ser2net does when somebody else has its port: it takes the connection, says so and hangs up."""
+    watch = Watch(
+        lambda: ScriptPort([b"Port already in use\r\n"], gone="the other side hung up"), tmp_path, reconnect_for=0.2
+    )
+    with watch.log:
+        assert watch.log.wait(lambda: bool(watch.errors), 20.0)
+    (error,) = watch.errors
+    assert isinstance(error, InfraError)
+    assert "drops as soon as it is opened" in error.what
+    assert "another client" in error.remedy
+    assert 2 <= len(watch.log.info().gaps) <= 20, "the attempts come less and less often"
+    assert "Port already in use" in watch.log.tail()
+
+
 def test_a_flood_of_10_mb_is_kept_whole_and_what_follows_is_seen(tmp_path: Path) -> None:
     port = flood(10_000_000)
     port.say(transcripts.KERNEL_TO_LOGIN)
