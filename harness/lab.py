@@ -155,22 +155,29 @@ class Lab(AbstractContextManager["Lab"]):
             rig = self._rig(config.server or "")
             facts = rig.facts(config.name)
             return ExpectedServer(
-                dhcp=(facts.dhcp_server,),
+                dhcp=facts.dhcp_servers,
                 tftp=facts.tftp_server,
                 tftp_root=str(rig.tftp_root),
                 prefix=facts.tftp_prefix,
                 root_kind=facts.root_kind,
                 root_source=facts.root_source,
+                root_server=facts.root_server,
+                root_device=facts.root_device,
+                root_types=facts.root_types,
+                root_options=facts.root_options,
                 cmdline=rig.board(config.name).cmdline,
             )
         identity = {"serial_number": config.serial_number, "mac": config.mac}
+        source = server.root_source_for(**identity, name=config.name)
         return ExpectedServer(
             dhcp=tuple(server.dhcp),
             tftp=server.tftp.address if server.tftp else None,
             tftp_root=server.tftp.root if server.tftp else None,
             prefix=server.prefix_for(**identity),
             root_kind=server.root.kind if server.root else None,
-            root_source=server.root_source_for(**identity, name=config.name),
+            root_source=source,
+            root_server=source.partition(":")[0] if source else None,
+            root_device=source,
         )
 
     def _make(self, config: BoardConfig, gear: Gear) -> Board:
@@ -206,7 +213,8 @@ class Lab(AbstractContextManager["Lab"]):
     def _rig(self, server_name: str) -> Rig:
         if server_name not in self._rigs:
             from harness.images import boot_set  # noqa: PLC0415 - real labs need none of this
-            from harness.servers import Rig, VirtualBoard  # noqa: PLC0415
+            from harness.images.flavours import with_initramfs  # noqa: PLC0415
+            from harness.servers import Rig, TopologyOptions, VirtualBoard, topology_named  # noqa: PLC0415
 
             server = self.config.servers[server_name]
             if not isinstance(server, EmulatedServer):
@@ -228,12 +236,14 @@ class Lab(AbstractContextManager["Lab"]):
                         "strict": config.emulation.strict,
                         "sd_card": config.sd_card,
                     },
+                    files=config.emulation.boot_files,
                 )
                 for name in self._names
                 if (config := self.config.boards[name]).server == server_name
             ]
-            images = boot_set(server.root, progress=self._progress)
-            rig = Rig(boards, self.run.folder, topology=server.topology, boot_set=images, progress=self._progress)
+            topology = topology_named(server.topology, TopologyOptions())
+            images = with_initramfs(boot_set(server.root, progress=self._progress), topology.initramfs)
+            rig = Rig(boards, self.run.folder, topology=topology, boot_set=images, progress=self._progress)
             self._rigs[server_name] = self._stack.enter_context(rig)
         return self._rigs[server_name]
 

@@ -136,18 +136,30 @@ def test_kernel_command_line_is_that_of_cmdline_txt(boot: Boot, server: Server) 
 
 @pytest.mark.needs("root")
 def test_root_is_mounted_from_the_configured_server(boot: Boot, server: Server) -> None:
-    """The root file system is the configured export, by what the wire shows and by what the system says."""
-    wanted = server.expected.root_source
-    if wanted is None:
+    """The root file system is the configured one, by what the wire shows and by what the system says."""
+    wanted = server.expected
+    if wanted.root_source is None:
         pytest.skip("lab.yaml does not say where the root file system comes from (`root:` of the server)")
     root = boot.record.root
     assert root is not None, "no storage server was contacted"
-    assert root.server == wanted.partition(":")[0]
+    assert root.server == wanted.root_server
     if root.path is not None:
-        assert root.path == wanted.partition(":")[2]
+        assert root.path == wanted.root_source.partition(":")[2]
         assert root.status == 0
-    if boot.reached("login"):
-        assert root.source == wanted
+
+
+@pytest.mark.needs("login")
+def test_root_is_what_the_system_says(boot: Boot, server: Server) -> None:
+    """Seen from inside, / is the configured device, of the right type, writable, with the options that were asked for."""
+    wanted, root = server.expected, boot.record.root
+    if wanted.root_device is None:
+        pytest.skip("lab.yaml does not say where the root file system comes from (`root:` of the server)")
+    assert root is not None
+    assert root.source == wanted.root_device
+    if wanted.root_types:
+        assert root.fstype in wanted.root_types
+    options = (root.options or "").split(",")
+    assert {"rw", *wanted.root_options} <= set(options), f"mounted with {root.options}"
 
 
 @pytest.mark.needs("kernel")

@@ -17,7 +17,9 @@ class ExpectedServer(Expected):
 
     dhcp: addresses of the servers that may answer (lease and proxy); tftp: the TFTP server's address; prefix: the
     directory that the board's files must come from ("91cdf03d/", "" for the TFTP root); root_kind: "nfs", "iscsi",
-    "rbd" ...; root_source: e.g. "10.77.0.1:/srv/nfs/91cdf03d".
+    "rbd" ...; root_source: e.g. "10.77.0.1:/srv/nfs/91cdf03d"; root_server: the address of its traffic; root_device: the
+    source of / in the running system's /proc/mounts, root_types: what its type may be there, root_options: what its
+    mount options must hold.
     """
 
     dhcp: tuple[str, ...] = ()
@@ -26,6 +28,10 @@ class ExpectedServer(Expected):
     prefix: str | None = None
     root_kind: str | None = None
     root_source: str | None = None
+    root_server: str | None = None
+    root_device: str | None = None
+    root_types: tuple[str, ...] = ()
+    root_options: tuple[str, ...] = ()
     cmdline: str | None = None
 
 

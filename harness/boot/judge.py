@@ -226,6 +226,7 @@ def _root(ordered: Sequence[Event]) -> RootSeen | None:
         status=mount.status if mount is not None else None,
         source=values.get("root_source"),
         fstype=values.get("root_fstype"),
+        options=values.get("root_options"),
         evidence=tuple(evidence),
     )
 

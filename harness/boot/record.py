@@ -160,7 +160,8 @@ class MilestoneSeen(Part):
 
 
 class RootSeen(Part):
-    """What the wire and the running system say of the root file system. source e.g. "10.77.0.1:/srv/nfs/91cdf03d"."""
+    """What the wire and the running system say of the root file system. source e.g. "10.77.0.1:/srv/nfs/91cdf03d"; fstype and
+    options as in /proc/mounts."""
 
     protocol: str | None = None
     server: str | None = None
@@ -168,6 +169,7 @@ class RootSeen(Part):
     status: int | None = None
     source: str | None = None
     fstype: str | None = None
+    options: str | None = None
     evidence: tuple[Evidence, ...] = ()
 
 

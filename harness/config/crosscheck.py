@@ -22,6 +22,7 @@ def crosscheck(tree: Tree) -> list[Mistake]:
         *_duplicates(tree, boards),
         *_mixtures(tree, boards),
         *_two_servers_on_one_wire(tree, boards),
+        *_two_boards_in_one_tftp_root(tree, boards),
     ]
 
 
@@ -137,3 +138,16 @@ def _two_servers_on_one_wire(tree: Tree, boards: dict[str, dict[str, Any]]) -> I
             yield tree.mistake(
                 tree.at_value(path), path, what, f"write {plain(other)}, or give this board a wire of its own"
             )
+
+
+def _two_boards_in_one_tftp_root(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mistake]:
+    """Files of the same names in one folder."""
+    first: dict[Any, str] = {}
+    for name, board in boards.items():
+        path: Path = ("boards", name, "emulation", "boot_files")
+        if tree.get(path) != "root" or not isinstance(board.get("server"), str):
+            continue
+        other = first.setdefault(board["server"], name)
+        if other != name:
+            what = f"the board {show(other)} of the same server has its boot files in the TFTP root already"
+            yield tree.mistake(tree.at_value(path), path, what, "write folder: files of the same names would lie there")

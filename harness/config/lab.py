@@ -60,6 +60,10 @@ class BoardEmulation(Section):
     memory: Annotated[int, Field(strict=True, ge=128, le=8192)] = 512
     """Memory of the virtual machine, MiB. `raspi3b` always has 1024."""
 
+    boot_files: Literal["folder", "root"] = "folder"
+    """Where the emulated server has the board's boot files: `folder`, where its bootloader asks for them first, or `root`, in the
+    TFTP root, which it falls back to. Only one board of a server can have them there."""
+
     strict: Flag = True
     """The boot ROM of a `pi2b` or `pi3b` has its bugs: it acts on an offer only when a packet comes a second after its
     DISCOVER, takes none from a relay, and knows no gateway. The other models have none of them."""

@@ -19,6 +19,7 @@ _FACTS = {
     # The last mount on / is the one that is seen (rootfs, then the real root on it).
     "root_source": 'while read -r d m f o x; do [ "$m" = / ] && s=$d; done </proc/mounts; echo "$s"',
     "root_fstype": 'while read -r d m f o x; do [ "$m" = / ] && s=$f; done </proc/mounts; echo "$s"',
+    "root_options": 'while read -r d m f o x; do [ "$m" = / ] && s=$o; done </proc/mounts; echo "$s"',
 }
 
 #: Empty on a root without systemd. `timeout` bounds the wait for the last job of a boot.

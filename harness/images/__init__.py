@@ -39,7 +39,8 @@ class BootSet:
     """One kind of system to boot. `boot` and `root` are read-only: copy them, or lay an overlay over them.
 
     key: hex digest of what it was made from; boot: a Pi's boot partition without config.txt and cmdline.txt;
-    root: an arm64 root owned by root; packages: name=version of what it was made from.
+    root: an arm64 root owned by root; packages: name=version of what it was made from; initramfs: what takes the place of
+    boot/initramfs8, None for that one itself.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class BootSet:
     root: Path
     kernel_release: str
     packages: tuple[str, ...]
+    initramfs: Path | None = None
 
 
 def recipe(kind: str) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from harness.servers.services.dnsmasq import Dnsmasq, DnsmasqOptions
     from harness.servers.services.nfs import Nfs
     from harness.servers.services.service import Service
-    from harness.servers.topology import ServerFacts, Topology, topology_named
+    from harness.servers.topologies import topology_named
+    from harness.servers.topology import ServerFacts, Topology, TopologyOptions
 
 _HOMES = {
     "BoardPort": "board",
@@ -32,9 +33,10 @@ _HOMES = {
     "ServerFacts": "topology",
     "Service": "services.service",
     "Topology": "topology",
+    "TopologyOptions": "topology",
     "VirtualBoard": "board",
     "requirements": "programs",
-    "topology_named": "topology",
+    "topology_named": "topologies",
 }
 
 
@@ -57,6 +59,7 @@ __all__ = [
     "ServerFacts",
     "Service",
     "Topology",
+    "TopologyOptions",
     "VirtualBoard",
     "requirements",
     "topology_named",

@@ -11,6 +11,7 @@ from harness.errors import ConfigError
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _SERIAL = re.compile(r"[0-9a-f]{8}")
+_FOLDER = re.compile(r"([A-Za-z0-9._-]+/)*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -29,12 +30,17 @@ class BootSetLike(Protocol):
     def kind(self) -> str:
         """ "debian" or "light"."""
 
+    @property
+    def initramfs(self) -> Path | None:
+        """What takes the place of boot/initramfs8; None for that one itself."""
+
 
 @dataclass(frozen=True)
 class VirtualBoard:
     """An emulated Pi. serial_number: 8 hex digits, as in its TFTP directory; mac: lower case with colons.
 
-    speed: how much faster than a real board its waits are. machine: the QEMU machine; memory in MiB. otp: net_boot,
+    speed: how much faster than a real board its waits are. files: "folder", its boot files lie where its bootloader asks for
+    them first, or "root", in the TFTP root, which it falls back to. machine: the QEMU machine; memory in MiB. otp: net_boot,
     usb_boot_timeout, strict and sd_card of a board that starts from its ROM.
     Raises ConfigError for a name, serial number or MAC that cannot be.
     """
@@ -50,6 +56,7 @@ class VirtualBoard:
     eeprom: Mapping[str, str] = field(default_factory=dict)
     bootloader: str = ""
     otp: Mapping[str, Any] = field(default_factory=dict)
+    files: str = "folder"
 
     def __post_init__(self) -> None:
         for what, value, pattern, form in (
@@ -64,20 +71,37 @@ class VirtualBoard:
         ):
             if not pattern.fullmatch(value):
                 raise ConfigError(f"board {self.name!r} has the {what} {value!r}", remedy=f"write {form}")
+        if not _FOLDER.fullmatch(self.folder) or ".." in self.folder.split("/"):
+            raise ConfigError(
+                f"board {self.name!r} has the TFTP_PREFIX_STR {self.eeprom.get('TFTP_PREFIX_STR')!r}, which is no folder",
+                remedy='write a folder below the TFTP root, with its slash: "pi4/"',
+            )
+
+    @property
+    def folder(self) -> str:
+        """Where its boot files lie below the TFTP root: "5ce8a2f1/", or "" for the root itself.
+
+        A bootloader asks there first, by TFTP_PREFIX (eeprom-bootloader.adoc); one without an EEPROM knows serial numbers only.
+        """
+        if self.files == "root":
+            return ""
+        which = self.eeprom.get("TFTP_PREFIX", "0")
+        if which == "1":
+            return self.eeprom.get("TFTP_PREFIX_STR", "")
+        return f"{self.mac.replace(':', '-')}/" if which == "2" else f"{self.serial_number}/"
 
 
 @dataclass(frozen=True)
 class BoardPort:
     """Where a board of a running rig is reached. `console` is empty until its emulator is ready.
 
-    tap: its switch port, in `host`, where its packets are captured. export: its root file system on the NFS server.
-    cmdline: its cmdline.txt. console: path of the pty that is its serial line. control_socket: switches its power.
+    tap: its switch port, in `host`, where its packets are captured. cmdline: its cmdline.txt. console: path of the pty that is
+    its serial line. control_socket: switches its power.
     """
 
     tap: str
     control_socket: Path
     status: Path
-    export: str
     cmdline: str
     console: str = ""
     host: str = "client"

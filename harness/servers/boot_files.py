@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lays out a TFTP root: a directory per board, named after its serial number, with real copies, so that a fault can be made
+"""Lays out a TFTP root: a directory per board, where its bootloader looks for it, with real copies, so that a fault can be made
 by editing a file and meets one board of one rig alone."""
 
 import shutil
@@ -18,19 +18,24 @@ _SILENT, _TALKING = b"BOOT_UART=0", b"BOOT_UART=1"
 
 
 def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: BootSetLike | None) -> Path:
-    """Fill `tftp_root/<serial number>/` and give it. Without a boot set it holds config.txt and cmdline.txt only.
+    """Fill the board's folder below `tftp_root` and give it. Without a boot set it holds config.txt and cmdline.txt only.
 
     All files are readable by everyone: dnsmasq hands out no others. Raises InfraError when the disk is full.
     """
-    directory = tftp_root / board.serial_number
+    directory = tftp_root / board.folder
     try:
         tftp_root.mkdir(parents=True, exist_ok=True)
         if boot_set is not None:
             # Symbolic links become files: a TFTP server must not be led out of its root.
             shutil.copytree(boot_set.boot, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         if boot_set is not None:
             _complete(directory, MODELS.get(board.model))
+            if boot_set.initramfs is not None:
+                shutil.copyfile(boot_set.initramfs, directory / "initramfs8")
+        for name, content in topology.boot_files(board).items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_bytes(content)
         (directory / "config.txt").write_text(topology.config_txt(directory), encoding="ascii")
         (directory / "cmdline.txt").write_text(topology.cmdline(board) + "\n", encoding="ascii")
         for name in _SHARED:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from harness.servers.nfs_topology import NfsTopology
 from harness.servers.services.dnsmasq import Dnsmasq, options_for
 from harness.servers.services.service import Service
-from harness.servers.topology import Host, Site
+from harness.servers.topology import Site
 
 
 class DnsmasqNfs(NfsTopology):
@@ -16,7 +16,8 @@ class DnsmasqNfs(NfsTopology):
     name: ClassVar[str] = "dnsmasq-nfs"
     boot_option: ClassVar[str] = "43"
 
-    def netboot(self, site: Site, host: Host) -> Sequence[Service]:
+    def netboot(self, site: Site) -> Sequence[Service]:
+        (host,) = self.hosts
         return [
             Dnsmasq(
                 site.keeper,

@@ -8,7 +8,7 @@ from harness.servers.nfs_topology import NfsTopology
 from harness.servers.services.isc_dhcpd import IscDhcpd
 from harness.servers.services.service import Service
 from harness.servers.services.tftpd_hpa import TftpdHpa
-from harness.servers.topology import Host, Site
+from harness.servers.topology import Site
 
 
 class IscHpa(NfsTopology):
@@ -17,7 +17,8 @@ class IscHpa(NfsTopology):
     name: ClassVar[str] = "isc-hpa"
     boot_option: ClassVar[str] = "66"
 
-    def netboot(self, site: Site, host: Host) -> Sequence[Service]:
+    def netboot(self, site: Site) -> Sequence[Service]:
+        (host,) = self.hosts
         return [
             IscDhcpd(site.keeper, host.name, site.folder, address=host.address),
             TftpdHpa(site.keeper, host.name, site.folder, address=host.ip, tftp_root=site.tftp_root),

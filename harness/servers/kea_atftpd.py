@@ -8,7 +8,7 @@ from harness.servers.nfs_topology import NfsTopology
 from harness.servers.services.atftpd import Atftpd
 from harness.servers.services.kea import Kea
 from harness.servers.services.service import Service
-from harness.servers.topology import Host, Site
+from harness.servers.topology import Site
 
 
 class KeaAtftpd(NfsTopology):
@@ -17,7 +17,8 @@ class KeaAtftpd(NfsTopology):
     name: ClassVar[str] = "kea-atftpd"
     boot_option: ClassVar[str] = "66"
 
-    def netboot(self, site: Site, host: Host) -> Sequence[Service]:
+    def netboot(self, site: Site) -> Sequence[Service]:
+        (host,) = self.hosts
         return [
             Kea(site.keeper, host.name, site.folder, address=host.address),
             Atftpd(site.keeper, host.name, site.folder, address=host.ip, tftp_root=site.tftp_root),

@@ -1,70 +1,68 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What topologies with an NFS root have in common: one host, whose netboot services differ."""
+"""What topologies with an NFS root have in common; their netboot services differ."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import ClassVar
 
-from harness.errors import HarnessBug
 from harness.servers.board import VirtualBoard
-from harness.servers.roots import Roots
+from harness.servers.nfs_roots import NfsRoots
+from harness.servers.overlays import Overlays
 from harness.servers.services.nfs import Export, Nfs, Rpcbind
-from harness.servers.services.service import Service, render
-from harness.servers.topology import Host, ServerFacts, Site, Topology
+from harness.servers.services.service import Service
+from harness.servers.topology import Host, ServerFacts, Setup, Site, Topology
 
 
 class NfsTopology(Topology):
-    """Every board has a TFTP directory and an NFS export named after its serial number.
+    """Every board has a TFTP directory, and an NFS export named after its serial number.
 
-    boot_option: the DHCP option by which this topology's offer names the TFTP server, "43" or "66".
+    boot_option: the DHCP option by which this topology's offer names the TFTP server, "43" or "66". The first host answers
+    DHCP; the last one has the files and the roots.
     """
 
     hosts: ClassVar[tuple[Host, ...]] = (Host("server", "10.77.0.1/24"),)
     boot_option: ClassVar[str]
 
     @abstractmethod
-    def netboot(self, site: Site, host: Host) -> Sequence[Service]:
-        """The DHCP and TFTP services of the host, in the order in which they start."""
+    def netboot(self, site: Site) -> Sequence[Service]:
+        """The DHCP and TFTP services, in the order in which they start."""
 
-    def services(self, site: Site) -> list[Service]:
-        (host,) = self.hosts
-        netboot = list(self.netboot(site, host))
-        if site.roots is None:
-            return netboot
-        exports = [Export(self.export(board), site.roots.path(board.serial_number)) for board in site.boards]
+    @property
+    def storage(self) -> Host:
+        return self.hosts[-1]
+
+    def setup(self, site: Site) -> Setup:
+        netboot = list(self.netboot(site))
+        if not site.serves_roots or site.boot_set is None:
+            return Setup(netboot, None)
+        overlays = Overlays(site.keeper, site.boot_set.root, site.scratch / "roots")
+        exports = [Export(self.export(board), overlays.path(board.serial_number)) for board in site.boards]
+        host = self.storage
         rpcbind = Rpcbind(site.keeper, host.name, site.folder)
-        return [*netboot, rpcbind, Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=exports)]
-
-    def reset_root(self, board: VirtualBoard, roots: Roots, services: Mapping[str, Service]) -> None:
-        nfs = services["ganesha"]
-        if not isinstance(nfs, Nfs):
-            raise HarnessBug(f"the service ganesha is a {type(nfs).__name__}")
-        nfs.withdraw(self.export(board))
-        roots.renew(board.serial_number)
-        nfs.add(Export(self.export(board), roots.path(board.serial_number)))
+        nfs = Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=exports)
+        return Setup([*netboot, rpcbind, nfs], NfsRoots(overlays, nfs, self.export, self.root_files))
 
     def export(self, board: VirtualBoard) -> str:
+        """The board's root, as the server's configuration names it."""
         return f"/srv/nfs/{board.serial_number}"
 
     def cmdline(self, board: VirtualBoard) -> str:
         # klibc's nfsmount, in Debian's and Raspberry Pi OS's initramfs, refuses proto=tcp ("bad option") and vers=4.1.
-        root = f"{self.hosts[0].ip}:{self.export(board)}"
+        root = f"{self.storage.ip}:{self.export(board)}"
         return f"console=serial0,115200 root=/dev/nfs nfsroot={root},vers=3,tcp rw ip=dhcp rootwait"
 
-    def config_txt(self, files: Path) -> str:
-        return render(
-            "config.txt",
-            {"auto_initramfs": (files / "initramfs8").is_file(), "initrd": (files / "initrd.img").is_file()},
-        )
-
     def facts(self, board: VirtualBoard) -> ServerFacts:
-        address = self.hosts[0].ip
+        address = self.storage.ip
+        source = f"{address}:{self.export(board)}"
         return ServerFacts(
-            dhcp_server=address,
+            dhcp_servers=(self.hosts[0].ip,),
             tftp_server=address,
-            tftp_prefix=f"{board.serial_number}/",
+            tftp_prefix=board.folder,
             boot_option=self.boot_option,
             root_kind="nfs",
-            root_source=f"{address}:{self.export(board)}",
+            root_server=address,
+            root_source=source,
+            root_device=source,
+            root_types=("nfs", "nfs4"),
+            root_options=("vers=3",),
         )

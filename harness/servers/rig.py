@@ -15,10 +15,11 @@ from harness.servers.board import BoardPort, BootSetLike, VirtualBoard
 from harness.servers.boot_files import lay_out
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process
-from harness.servers.roots import Roots
+from harness.servers.roots import RootStore
 from harness.servers.scratch import Scratch
 from harness.servers.services.service import Service
-from harness.servers.topology import ServerFacts, Site, Topology, topology_named
+from harness.servers.topologies import topology_named
+from harness.servers.topology import ServerFacts, Site, Topology
 
 CLIENT = "client"
 SWITCH = "br0"
@@ -61,7 +62,7 @@ class Rig(AbstractContextManager["Rig"]):
         self.topology = _topology(topology)
         self.boot_set = boot_set
         self.services: dict[str, Service] = {}
-        self.roots: Roots | None = None
+        self.roots: RootStore | None = None
         self._progress = progress
         self._emulators: dict[str, Process] = {}
         self._consoles: dict[str, str] = {}
@@ -102,13 +103,17 @@ class Rig(AbstractContextManager["Rig"]):
         for board in self.boards.values():
             self._progress(f"boot files of {board.name}")
             lay_out(self.tftp_root, board, self.topology, self.boot_set)
-        if self.boot_set is not None and not self.keeper.rootless:
-            self.roots = Roots(self.keeper, self.boot_set.root, self._scratch.path / "roots")
+        site = Site(self.keeper, logs, self._scratch.path, self.tftp_root, list(self.boards.values()), self.boot_set)
+        setup = self.topology.setup(site)
+        self.roots = roots = setup.roots
+        if roots is not None:
             for board in self.boards.values():
-                self.roots.mount(board.serial_number)
-        site = Site(self.keeper, logs, self.tftp_root, list(self.boards.values()), self.roots)
-        for service in self.topology.services(site):
+                roots.prepare(board)
+        for service in setup.services:
             self.add_service(service)
+        if roots is not None:
+            for board in self.boards.values():
+                roots.serve(board)
         # Not for the switch's own interface, which takes up to a second more and which no board speaks to.
         self.keeper.wait_up(CLIENT, ports)
 
@@ -143,7 +148,6 @@ class Rig(AbstractContextManager["Rig"]):
             tap=f"tap-{number}",
             control_socket=self._scratch.sockets / f"{number}.sock",
             status=self._scratch.path / f"emulator-{number}.json",
-            export=self.topology.export(board),
             cmdline=self.topology.cmdline(board),
             console=self._consoles.get(name, ""),
         )
@@ -172,7 +176,7 @@ class Rig(AbstractContextManager["Rig"]):
     def reset_root(self, name: str) -> None:
         """Give a board a clean root file system for its next boot; to be called while it is off. Other boards go on."""
         if self.roots is not None:
-            self.topology.reset_root(self.boards[name], self.roots, self.services)
+            self.roots.reset(self.boards[name])
 
     def start_emulator(self, name: str) -> Process:
         """Start the software Pi of a board, unpowered, and wait until its console and its power socket are there."""

@@ -1,69 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Root file systems for boards: one that is never written to, and for each boot of each board a layer of its own on top."""
+"""The root file systems of a rig's boards, one each: made, served, taken away, made anew, while other boards go on."""
 
-import shutil
-from pathlib import Path
+from abc import ABC, abstractmethod
 
-from harness.errors import InfraError
-from harness.servers.keeper_client import Keeper
+from harness.servers.board import VirtualBoard
 
 
-class Roots:
-    """Overlay mounts in the rig's own mount namespace, at /srv/nfs/<serial number>.
+class RootStore(ABC):
+    """One topology's way to keep roots: an overlay that NFS exports, a copy of an image that a target serves, a clone.
 
-    lower: the pristine root. layers: a directory on a real file system (overlay needs its extended attributes and handles).
-    `index` and `nfs_export` give files handles that an NFS server can hand out (Documentation/filesystems/overlayfs.rst).
+    A rig calls prepare() for every board before any service runs, and serve() once all of them run.
     """
 
-    def __init__(self, keeper: Keeper, lower: Path, layers: Path) -> None:
-        self.keeper = keeper
-        self.lower = lower
-        self.layers = layers
-        self._generations: dict[str, int] = {}
+    @abstractmethod
+    def prepare(self, board: VirtualBoard) -> None:
+        """Make the board a clean root, as far as no service is needed for it. Raises InfraError."""
 
-    @staticmethod
-    def path(serial_number: str) -> str:
-        """Where the rig's processes see a board's root."""
-        return f"/srv/nfs/{serial_number}"
+    @abstractmethod
+    def serve(self, board: VirtualBoard) -> None:
+        """Have the services, which run, serve it; nothing happens when they do already. Raises InfraError."""
 
-    def upper(self, serial_number: str) -> Path:
-        """The directory that holds what the board's present boot has written."""
-        return self._layer(serial_number) / "upper"
+    @abstractmethod
+    def release(self, board: VirtualBoard) -> None:
+        """Take the root of a board that is off away, with all that the board has written. Raises InfraError."""
 
-    def mount(self, serial_number: str) -> None:
-        """Mount a clean root for a board. Raises InfraError where overlays cannot be made."""
-        generation = self._generations.get(serial_number, 0) + 1
-        self._generations[serial_number] = generation
-        layer = self._layer(serial_number)
-        for name in ("upper", "work"):
-            (layer / name).mkdir(parents=True)
-        # The top directory's mode and owner are those of the upper one.
-        shutil.copystat(self.lower, layer / "upper")
-        options = {"lowerdir": self.lower, "upperdir": layer / "upper", "workdir": layer / "work"}
-        text = ",".join(f"{key}={_escaped(value)}" for key, value in options.items()) + ",index=on,nfs_export=on"
-        try:
-            self.keeper.mount("overlay", self.path(serial_number), "overlay", text)
-        except InfraError as error:
-            raise InfraError(
-                f"no clean root file system for board {serial_number}: {error.what}",
-                place=str(layer),
-                remedy="set PIBOOT_SCRATCH to a directory on ext4 or XFS; overlay layers cannot lie on another overlay",
-            ) from error
-
-    def renew(self, serial_number: str) -> None:
-        """Put a clean root in the place of a used one, which no server may serve any more."""
-        self.unmount(serial_number)
-        self.mount(serial_number)
-
-    def unmount(self, serial_number: str) -> None:
-        """Take a board's root away, and what its boot has written. Works while a server has files of it open."""
-        self.keeper.unmount(self.path(serial_number), lazy=True)
-        shutil.rmtree(self._layer(serial_number), ignore_errors=True)
-
-    def _layer(self, serial_number: str) -> Path:
-        return self.layers / serial_number / str(self._generations[serial_number])
-
-
-def _escaped(path: Path) -> str:
-    """A path as a value in overlay's mount options, where commas and colons separate."""
-    return "".join(f"\\{c}" if c in "\\,:" else c for c in str(path))
+    def reset(self, board: VirtualBoard) -> None:
+        """Give a board that is off a clean root. Other boards notice nothing. Raises InfraError."""
+        self.release(board)
+        self.prepare(board)
+        self.serve(board)

@@ -2,7 +2,8 @@
 """A topology: one set of netboot services, as the people who run it would set it up, declared in a few lines.
 
 It names the hosts (each a network namespace with one interface, plugged into the switch that the boards are plugged into),
-makes the services in the order in which they start, and says what a board's boot files hold and what a judge should expect.
+makes the services in the order in which they start and the store of the boards' root file systems, and says what a board's boot
+files hold and what a judge should expect.
 """
 
 from abc import ABC, abstractmethod
@@ -11,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from harness.errors import ConfigError
-from harness.servers.board import VirtualBoard
+from harness.servers.board import BootSetLike, VirtualBoard
 from harness.servers.keeper_client import Keeper
-from harness.servers.roots import Roots
-from harness.servers.services.service import Service
+from harness.servers.roots import RootStore
+from harness.servers.services.service import Service, render
 
 
 @dataclass(frozen=True)
@@ -35,67 +35,101 @@ class Host:
 class ServerFacts:
     """What is true of a topology's server for one board, in the words of a lab.yaml's `server:`.
 
-    root_kind: "nfs"; root_source: "10.77.0.1:/srv/nfs/5ce8a2f1"; boot_option: the DHCP option that marks the offer, "43" or "66".
+    dhcp_servers: all that may answer a DISCOVER, proxies too. boot_option: the DHCP option that marks the offer, "43" or "66".
+    root_kind: "nfs", "iscsi" or "rbd". root_server: the address that storage traffic goes to. root_source: "10.77.0.1:/srv/nfs/
+    5ce8a2f1" or, of a block device, what the kernel's command line has for it. root_device: the source of / in the running
+    board's /proc/mounts, root_types the file system types that it may have there, root_options what its mount options hold.
     """
 
-    dhcp_server: str
+    dhcp_servers: tuple[str, ...]
     tftp_server: str
     tftp_prefix: str
     boot_option: str
     root_kind: str
+    root_server: str
     root_source: str
+    root_device: str
+    root_types: tuple[str, ...]
+    root_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TopologyOptions:
+    """What a lab may choose about a topology. Each topology takes what concerns it."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a topology builds its services from. roots is None where no root file system can be served (no root rights)."""
+    """What a topology builds its services from.
+
+    folder: configurations and logs. scratch: a directory on a real file system that ends with the rig. boot_set: None where
+    no files are to be served.
+    """
 
     keeper: Keeper
     folder: Path
+    scratch: Path
     tftp_root: Path
     boards: Sequence[VirtualBoard]
-    roots: Roots | None
+    boot_set: BootSetLike | None
+
+    @property
+    def serves_roots(self) -> bool:
+        """Whether root file systems can be served: that needs root rights."""
+        return self.boot_set is not None and not self.keeper.rootless
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a topology has built. services: in the order in which they start, not started yet. roots: None without roots."""
+
+    services: Sequence[Service]
+    roots: RootStore | None
 
 
 class Topology(ABC):
-    """See the module. Immutable: a rig may be started from it any number of times."""
+    """See the module. Immutable: a rig may be started from it any number of times.
+
+    initramfs: which initramfs its roots need, one of harness.images.FLAVOURS.
+    """
 
     name: ClassVar[str]
     hosts: ClassVar[tuple[Host, ...]]
 
-    @abstractmethod
-    def services(self, site: Site) -> list[Service]:
-        """The services, in the order in which they start. They are not started yet."""
+    def __init__(self, options: TopologyOptions | None = None) -> None:
+        self.options = options or TopologyOptions()
+
+    @property
+    def initramfs(self) -> str:
+        return "nfs"
 
     @abstractmethod
-    def reset_root(self, board: VirtualBoard, roots: Roots, services: Mapping[str, Service]) -> None:
-        """Give a board that is off a clean root file system, while other boards go on running."""
-
-    @abstractmethod
-    def export(self, board: VirtualBoard) -> str:
-        """The board's root on its server, as the server's configuration names it."""
+    def setup(self, site: Site) -> Setup:
+        """The services and the boards' roots. Nothing is started or made yet."""
 
     @abstractmethod
     def cmdline(self, board: VirtualBoard) -> str:
         """The board's cmdline.txt: one line, without its end."""
 
     @abstractmethod
-    def config_txt(self, files: Path) -> str:
-        """A board's config.txt. files: the directory that holds its other boot files."""
-
-    @abstractmethod
     def facts(self, board: VirtualBoard) -> ServerFacts:
         """What a boot of this board should show."""
 
+    def config_txt(self, files: Path) -> str:
+        """A board's config.txt. files: the directory that holds its other boot files."""
+        return render(
+            "config.txt",
+            {"auto_initramfs": (files / "initramfs8").is_file(), "initrd": (files / "initrd.img").is_file()},
+        )
 
-def topology_named(name: str) -> Topology:
-    """The topology of that name. Raises ConfigError that lists those that there are."""
-    # A topology imports this module.
-    from harness.servers.dnsmasq_nfs import DnsmasqNfs  # noqa: PLC0415
-    from harness.servers.isc_hpa import IscHpa  # noqa: PLC0415
-    from harness.servers.kea_atftpd import KeaAtftpd  # noqa: PLC0415
+    def boot_files(self, _board: VirtualBoard) -> Mapping[str, bytes]:
+        """Files to put among the board's boot files, over those of the boot set: relative path -> content."""
+        return {}
 
-    known: dict[str, type[Topology]] = {kind.name: kind for kind in (DnsmasqNfs, IscHpa, KeaAtftpd)}
-    if name not in known:
-        raise ConfigError(f"there is no topology {name!r}", remedy=f"choose one of: {', '.join(sorted(known))}")
-    return known[name]()
+    def root_files(self, _board: VirtualBoard) -> Mapping[str, str]:
+        """Files to put into the board's root, over those of the boot set: relative path -> text (etc/fstab ...)."""
+        return {}
+
+    def host(self, name: str) -> Host:
+        """The host of that name. KeyError when there is none."""
+        return {host.name: host for host in self.hosts}[name]

@@ -43,4 +43,4 @@ def test_uboot_is_no_pi(client: Client) -> None:
     files = {one.path: (one.asked_by, one.result) for one in record.tftp}
     assert files == {f"{SERIAL}/{name}": ("u-boot", "complete") for name in ("kernel8.img", "initramfs8")}
     assert record.root is not None
-    assert record.root.path == client.rig.board(NAME).export
+    assert record.root.path == client.rig.facts(NAME).root_source.partition(":")[2]

@@ -295,6 +295,13 @@ def test_two_emulated_servers_on_one_wire() -> None:
     assert (found.path, "both would answer" in found.what) == ("boards.b.server", True)
 
 
+def test_two_boards_with_their_files_in_the_tftp_root() -> None:
+    key = "    emulation: {boot_files: root}\n"
+    assert loads(GOOD + key).boards["a"].emulation.boot_files == "root"
+    found = one(two_boards(key).replace("  b:", key + "  b:", 1))
+    assert (found.path, "TFTP root already" in found.what) == ("boards.b.emulation.boot_files", True)
+
+
 def test_a_key_that_stands_twice() -> None:
     text = GOOD + '    mac: "02:00:00:00:00:01"\n'
     found = one(text)

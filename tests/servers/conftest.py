@@ -27,6 +27,7 @@ class TinyBootSet:
     boot: Path
     root: Path
     kind: str = "light"
+    initramfs: Path | None = None
 
 
 def names(directory: Path | str) -> set[str]:

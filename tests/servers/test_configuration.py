@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from harness.errors import ConfigError, HarnessBug
 from harness.servers import Dnsmasq, DnsmasqOptions, Nfs, VirtualBoard, topology_named
 from harness.servers.boot_files import lay_out
+from harness.servers.dnsmasq_nfs import DnsmasqNfs
 from harness.servers.programs import system_path
 from harness.servers.services.dnsmasq import udp_ports
 from harness.servers.services.nfs import Export
@@ -159,8 +161,48 @@ def test_config_txt_names_the_initramfs_that_is_there(tmp_path: Path, boot_set: 
 
 def test_facts_of_a_board() -> None:
     facts = topology_named("dnsmasq-nfs").facts(BOARDS[1])
-    assert (facts.dhcp_server, facts.tftp_server, facts.tftp_prefix) == ("10.77.0.1", "10.77.0.1", "5ce8a2f2/")
+    assert (facts.dhcp_servers, facts.tftp_server, facts.tftp_prefix) == (("10.77.0.1",), "10.77.0.1", "5ce8a2f2/")
     assert (facts.boot_option, facts.root_kind, facts.root_source) == ("43", "nfs", "10.77.0.1:/srv/nfs/5ce8a2f2")
+
+
+@pytest.mark.parametrize(
+    ("own", "folder"),
+    [
+        ({}, "5ce8a2f1/"),
+        ({"eeprom": {"TFTP_PREFIX": "0", "TFTP_PREFIX_STR": "pi4/"}}, "5ce8a2f1/"),
+        ({"eeprom": {"TFTP_PREFIX": "1", "TFTP_PREFIX_STR": "lab/pi4/"}}, "lab/pi4/"),
+        ({"eeprom": {"TFTP_PREFIX": "2"}}, "dc-a6-32-01-02-03/"),
+        ({"files": "root"}, ""),
+    ],
+)
+def test_boot_files_lie_where_the_bootloader_asks_for_them(
+    tmp_path: Path, boot_set: TinyBootSet, own: dict[str, Any], folder: str
+) -> None:
+    board = replace(BOARDS[0], **own)
+    topology = topology_named("dnsmasq-nfs")
+    assert lay_out(tmp_path / "tftp", board, topology, boot_set) == tmp_path / "tftp" / folder
+    assert (tmp_path / "tftp" / folder / "kernel8.img").is_file()
+    assert topology.facts(board).tftp_prefix == folder
+
+
+@pytest.mark.parametrize("prefix", ["../../etc/", "/etc/", "pi4", "a//b/"])
+def test_a_prefix_that_is_no_folder_of_the_tftp_root_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigError, match="no folder") as caught:
+        replace(BOARDS[0], eeprom={"TFTP_PREFIX": "1", "TFTP_PREFIX_STR": prefix})
+    assert "pi4/" in caught.value.remedy
+
+
+class WithFiles(DnsmasqNfs):
+    def boot_files(self, board: VirtualBoard) -> dict[str, bytes]:
+        return {"overlays/own.dtbo": board.name.encode()}
+
+
+def test_a_topology_puts_files_and_its_initramfs_among_the_boot_files(tmp_path: Path, boot_set: TinyBootSet) -> None:
+    own = tmp_path / "initramfs"
+    own.write_bytes(b"one that knows more")
+    directory = lay_out(tmp_path / "tftp", BOARDS[0], WithFiles(), replace(boot_set, initramfs=own))
+    assert (directory / "overlays/own.dtbo").read_bytes() == b"first"
+    assert (directory / "initramfs8").read_bytes() == own.read_bytes()
 
 
 def test_an_unknown_topology_is_the_users_mistake() -> None:

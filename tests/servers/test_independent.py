@@ -99,7 +99,7 @@ def test_tftp_servers_can_be_told_to_know_no_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_facts(name: str) -> None:
     facts = topology_named(name).facts(BOARDS[0])
-    assert (facts.dhcp_server, facts.tftp_server, facts.tftp_prefix) == ("10.77.0.1", "10.77.0.1", "5ce8a2f1/")
+    assert (facts.dhcp_servers, facts.tftp_server, facts.tftp_prefix) == (("10.77.0.1",), "10.77.0.1", "5ce8a2f1/")
     assert (facts.boot_option, facts.root_source) == ("66", "10.77.0.1:/srv/nfs/5ce8a2f1")
 
 

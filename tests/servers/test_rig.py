@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError, InfraError
-from harness.servers import Dnsmasq, Rig
+from harness.servers import Dnsmasq, Rig, VirtualBoard
+from harness.servers.dnsmasq_nfs import DnsmasqNfs
+from harness.servers.nfs_roots import NfsRoots
 from harness.servers.programs import missing
 from harness.servers.services import rpc
 from harness.servers.services.nfs import connect
@@ -109,8 +111,8 @@ def test_an_export_answers_and_takes_writes(start_rig: StartRig, boot_set: TinyB
         assert (client.lookup("etc"), client.lookup("absent")) == (0, 2)
         assert client.create("written") == 0
         assert client.lookup("written") == 0
-    assert rig.roots is not None
-    assert (rig.roots.upper("5ce8a2f1") / "written").is_file()
+    assert isinstance(rig.roots, NfsRoots)
+    assert (rig.roots.overlays.upper("5ce8a2f1") / "written").is_file()
     assert names(boot_set.root) == {"etc"}
     assert {"dnsmasq.conf", "dnsmasq.log", "ganesha.conf", "ganesha.log"} <= names(rig.folder / "server")
 
@@ -131,6 +133,23 @@ def test_a_reset_gives_one_board_a_clean_root_and_leaves_the_others(start_rig: S
         rig.reset_root("second")
     with NfsClient(rig, mounted(rig, "second")) as fresh:
         assert fresh.lookup("written") == 2
+
+
+class WithFstab(DnsmasqNfs):
+    def root_files(self, board: VirtualBoard) -> dict[str, str]:
+        return {"etc/fstab": f"# {board.name}\n", "etc/own/file": "x"}
+
+
+def test_a_root_holds_the_files_of_its_topology(start_rig: StartRig, boot_set: TinyBootSet) -> None:
+    (boot_set.root / "etc").chmod(0o711)
+    rig = start_rig(boot_set=boot_set, topology=WithFstab())
+    for _ in range(2):
+        code, output = run(
+            rig, "server", "sh", "-c", "cd /srv/nfs/5ce8a2f2 && cat etc/fstab etc/hostname && stat -c %a etc"
+        )
+        assert (code, output) == (0, b"# second\npi\n711\n")
+        rig.reset_root("second")
+    assert names(boot_set.root / "etc") == {"hostname"}
 
 
 def test_a_single_board_can_be_reset(tmp_path: Path, scratch_base: Path, boot_set: TinyBootSet) -> None:

@@ -80,7 +80,7 @@ def mounted(rig: Rig, board: str) -> bytes:
     with connect(rig.keeper, "client", rig.server_address, rpc.PORTMAP_PORT) as sock:
         port = rpc.port_of(sock, rpc.MOUNT, 3)
     with connect(rig.keeper, "client", rig.server_address, port) as sock:
-        return rpc.mount(sock, rig.board(board).export)
+        return rpc.mount(sock, rig.facts(board).root_source.partition(":")[2])
 
 
 def give_client_address(rig: Rig) -> None:

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The topologies that there are, by name."""
+
+from harness.errors import ConfigError
+from harness.servers.dnsmasq_nfs import DnsmasqNfs
+from harness.servers.isc_hpa import IscHpa
+from harness.servers.kea_atftpd import KeaAtftpd
+from harness.servers.topology import Topology, TopologyOptions
+
+TOPOLOGIES: dict[str, type[Topology]] = {kind.name: kind for kind in (DnsmasqNfs, IscHpa, KeaAtftpd)}
+
+
+def topology_named(name: str, options: TopologyOptions | None = None) -> Topology:
+    """The topology of that name. Raises ConfigError that lists those that there are."""
+    if name not in TOPOLOGIES:
+        raise ConfigError(f"there is no topology {name!r}", remedy=f"choose one of: {', '.join(sorted(TOPOLOGIES))}")
+    return TOPOLOGIES[name](options)
