@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from harness.checks_gear import gear_checks
-from harness.config import EmulatedServer, LabConfig
+from harness.config import EmulatedPower, EmulatedServer, LabConfig
 from harness.config.mistakes import plain
 from harness.config.secret import SecretSource
 from harness.errors import ConfigError
@@ -51,6 +51,8 @@ _NETBOOT = {
         _Program("atftpd", "atftpd", "TFTP of the emulated lab"),
     ),
 }
+#: Of what emulated boards hang on.
+_FEEDING = {"poe-switch": (_Program("snmpd", "snmpd", "the PoE switch of the emulated lab"),)}
 _BUILDING = (
     _Program("apt-get", "apt", "fetching the boards' kernel and firmware"),
     _Program("dpkg-deb", "dpkg", "unpacking the boards' kernel and firmware"),
@@ -121,7 +123,12 @@ def format_table(checks: Sequence[Check], width: int = 100) -> str:
 def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
     yield _root(probes)
     topologies = sorted({server.topology for server in _used_servers(lab)})
-    for program in (*_SERVING, *(program for topology in topologies for program in _NETBOOT[topology])):
+    feeds = sorted({board.power.gear for board in lab.boards.values() if isinstance(board.power, EmulatedPower)})
+    for program in (
+        *_SERVING,
+        *(program for topology in topologies for program in _NETBOOT[topology]),
+        *(program for gear in feeds for program in _FEEDING.get(gear, ())),
+    ):
         yield _program(program, probes)
     yield _files("ganesha's FSAL VFS", _FSAL, "nfs-ganesha-vfs", "NFS of the emulated lab", probes)
     yield _tun(probes)

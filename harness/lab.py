@@ -15,7 +15,6 @@ from harness.boot.expect import Expectation, ExpectedServer
 from harness.boot.stages import STAGES
 from harness.config import (
     BoardConfig,
-    EmulatedPower,
     EmulatedServer,
     ExternalServer,
     InterfaceWire,
@@ -32,9 +31,9 @@ from harness.watch import Blind, Viewer
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from harness.feeds import Feeds
     from harness.power.port import PowerPort
     from harness.servers import Rig
-    from harness.servers.poe import EmulatedPoe
     from harness.servers.services.service import Service
 
 
@@ -75,7 +74,7 @@ class Lab(AbstractContextManager["Lab"]):
         self._viewer = viewer or Blind()
         self._progress = progress
         self._rigs: dict[str, Rig] = {}
-        self._poe: dict[str, EmulatedPoe] = {}
+        self._feeds: dict[str, Feeds] = {}
         self._boards: dict[str, Board] = {}
         self._stack = ExitStack()
         # A lab without a file of its own shares its turns with nobody but the processes of its run.
@@ -98,6 +97,7 @@ class Lab(AbstractContextManager["Lab"]):
         with ExitStack() as stack:
             stack.callback(self._guests.close)  # last: until their rig is gone, its virtual machines run
             stack.callback(self._rigs.clear)
+            stack.callback(self._feeds.clear)
             stack.push(self._stack.pop_all())
             for board in self._boards.values():
                 # An emulated board is off when its rig is gone, even if its emulator no longer answers.
@@ -253,18 +253,11 @@ class Lab(AbstractContextManager["Lab"]):
         rig = self._rig(config.server or "")
         rig.start_emulator(config.name)
         port = rig.board(config.name)
-
         power = VirtualPort(port.control_socket, board=config.name)
-
-        hangs_on = config.power.gear if isinstance(config.power, EmulatedPower) else "none"
-        poe = self._poe_switch(config.server or "") if hangs_on == "poe-switch" else None
-
-        def for_boot(folder: Path) -> PowerPort:
-            power.folder = folder
-            return poe.port(config.name, folder) if poe is not None else power
-
+        feeds = self._feeds_of(config.server or "")
+        feeds.ready(config.name)
         gear = Gear(
-            power=for_boot,
+            power=lambda folder: feeds.port(config.name, power, folder),
             open_console=emulated_console(port.console),
             open_capture=rig_capture(rig, port.host, port.tap, config.mac),
             prepare=lambda until: self._prepare(rig, config.name, until),
@@ -278,20 +271,14 @@ class Lab(AbstractContextManager["Lab"]):
         self._guests.take(name, lambda text: self._viewer.progress(name, text))
         _clean_root(rig, name, until)
 
-    def _poe_switch(self, server: str) -> EmulatedPoe:
-        """The PoE switch of a server's boards, with a port for each that hangs on one."""
-        if server not in self._poe:
-            from harness.servers.poe import EmulatedPoe  # noqa: PLC0415 - brings SNMP
+    def _feeds_of(self, server: str) -> Feeds:
+        if server not in self._feeds:
+            from harness.feeds import Feeds  # noqa: PLC0415
 
-            boards = [
-                name
-                for name in self._names
-                if (config := self.config.boards[name]).server == server
-                and isinstance(config.power, EmulatedPower)
-                and config.power.gear == "poe-switch"
-            ]
-            self._poe[server] = self._stack.enter_context(EmulatedPoe(self._rig(server), boards))
-        return self._poe[server]
+            mine = {name: board for name in self._names if (board := self.config.boards[name]).server == server}
+            self._feeds[server] = Feeds(self._rig(server), mine)
+            self._stack.callback(self._feeds[server].close)
+        return self._feeds[server]
 
     # -- real boards -------------------------------------------------------------------------------------------------
 
@@ -303,7 +290,10 @@ class Lab(AbstractContextManager["Lab"]):
         def port() -> PowerPort:
             from harness.power.opening import open_port  # noqa: PLC0415
 
-            return open_port(config.power)
+            opened = open_port(config.power)
+            if (close := getattr(opened, "close", None)) is not None:
+                self._stack.callback(close)  # after the boards were switched off
+            return opened
 
         gear = Gear(
             power=lambda _folder: port(),

@@ -45,9 +45,10 @@ class EmulatedPower(Section):
 
     driver: Literal["emulated"]
     """`emulated`."""
-    gear: Literal["none", "poe-switch"] = "none"
+    gear: Literal["none", "poe-switch", "relay"] = "none"
     """What the board hangs on. none: the harness switches the emulated board itself; poe-switch: a port of an emulated PoE
-    switch, a real SNMP agent (snmpd), switched as `poe-snmp` switches real ones."""
+    switch, a real SNMP agent (snmpd), switched as `poe-snmp` switches real ones; relay: a relay on a mock pin, switched as
+    `gpio-relay` switches real ones."""
 
 
 class PluginPower(Section):

@@ -29,7 +29,6 @@ _LONGEST = 4096
 #: Seconds for the answer to leave: who does not read it is cut off.
 _PATIENCE = 2.0
 
-
 #: Seconds for the start: Python and gpiozero on a busy Pi 3, a connection to another host.
 START = 20
 
@@ -142,10 +141,7 @@ def main() -> None:
     try:
         lock = _only_one(path)
         line = Line(wiring)
-        path.unlink(missing_ok=True)
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        server.bind(str(path))
-        server.listen(8)
+        server = listening(path)
     except BlockingIOError:
         _tell(pipe, {"ok": True, "pid": 0})  # another one was quicker
         return
@@ -160,6 +156,15 @@ def main() -> None:
     _tell(pipe, {"ok": True, "pid": os.getpid()})
     Holder(line, server).serve()
     lock.close()
+
+
+def listening(path: Path) -> socket.socket:
+    """The socket at which harnesses find the holder of a line."""
+    path.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(str(path))
+    server.listen(8)
+    return server
 
 
 def _only_one(path: Path) -> IO[str]:

@@ -24,7 +24,9 @@ OnExit = Literal["keep", "off", "on"]
 
 
 class GpioRelayPort(SwitchedPort):
-    """on_exit: where the line goes when this process closes the port, ends or is killed. answer: seconds for one exchange."""
+    """on_exit: where the line goes when this process closes the port, ends or is killed. answer: seconds for one exchange;
+    folder: where the line's holder listens; starts: False when somebody else starts it.
+    """
 
     remedy = "see `gpioinfo` for who has the pin, and docs/power.md for rights on /dev/gpiochip*"
 
@@ -36,10 +38,12 @@ class GpioRelayPort(SwitchedPort):
         timing: Timing | None = None,
         answer: float = 5.0,
         folder: Path | None = None,
+        starts: bool = True,
     ) -> None:
         super().__init__(f"relay on {wiring.place}", timing)
         self._wiring, self._on_exit, self._answer = wiring, on_exit, answer
-        self._socket = (folder or runtime_folder()) / f"{_key(wiring)}.sock"
+        self._starts = starts
+        self._socket = (folder or runtime_folder()) / f"{line_name(wiring)}.sock"
         self._connection: socket.socket | None = None
         #: Process of the holder, 0 before the first exchange.
         self.holder = 0
@@ -83,11 +87,12 @@ class GpioRelayPort(SwitchedPort):
 
     def _attached(self) -> socket.socket:
         connection = self._connect()
-        if connection is None:
+        if connection is None and self._starts:
             self._start()
             connection = self._connect()
         if connection is None:
-            raise Silent(f"the holder of {self._wiring.place} is not there (it has just been started)")
+            why = "it has just been started" if self._starts else "its process has ended"
+            raise Silent(f"the holder of {self._wiring.place} is not there ({why})")
         try:
             hello = {"op": "attach", "pid": os.getpid(), "on_exit": self._on_exit}
             hello |= {"active_low": self._wiring.active_low, "contact": self._wiring.contact}
@@ -166,7 +171,7 @@ def runtime_folder() -> Path:
     return folder
 
 
-def _key(wiring: Wiring) -> str:
+def line_name(wiring: Wiring) -> str:
     """One name per pin, however the relay on it is wired."""
     identity = json.dumps([wiring.factory, wiring.host, wiring.port, wiring.chip, wiring.pin])
     return f"gpio{wiring.pin}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

@@ -12,6 +12,7 @@ from harness.config import Secret
 from harness.errors import ConfigError, InfraError
 from harness.power.poe_mib import Oid
 from harness.power.port import Refused, Silent
+from harness.power.snmp_socket import SocketMaker, target_over
 from harness.power.switched import words
 
 _T = TypeVar("_T")
@@ -47,16 +48,25 @@ class Credentials:
 
 
 class Agent:
-    """timeout: seconds for one answer; retries: further tries after it. One exchange at a time: the port's lock sees to it.
+    """timeout: seconds for one answer; retries: further tries after it; sockets: makes the UDP socket to use, instead of one of
+    this host's. One exchange at a time: the port's lock sees to it.
 
     pysnmp's engine and its loop are made at the first exchange, and anew after one that failed: a switch that has
     rebooted (v3 engine boots and time) is met afresh.
     """
 
     def __init__(
-        self, host: str, port: int, credentials: Credentials, *, timeout: float = 2.0, retries: int = 1
+        self,
+        host: str,
+        port: int,
+        credentials: Credentials,
+        *,
+        timeout: float = 2.0,
+        retries: int = 1,
+        sockets: SocketMaker | None = None,
     ) -> None:
         self.host, self.port, self.timeout, self.retries = host, port, timeout, retries
+        self._sockets = sockets
         self._credentials = credentials
         self._session: _Session | None = None
 
@@ -111,7 +121,8 @@ class Agent:
         self, api: Any, engine: Any, kind: str, rows: list[tuple[Oid, int | None]]
     ) -> dict[Oid, int] | None:
         mine = self._credentials
-        target = await api.UdpTransportTarget.create((self.host, self.port), self.timeout, self.retries)
+        kinds = api.UdpTransportTarget if self._sockets is None else target_over(api, self._sockets)
+        target = await kinds.create((self.host, self.port), self.timeout, self.retries)
         send: Callable[..., Any] = api.set_cmd if kind == "set" else api.get_cmd
         asked = [
             api.ObjectType(api.ObjectIdentity(oid), *([] if value is None else [api.Integer32(value)]))

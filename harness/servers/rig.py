@@ -2,6 +2,7 @@
 """The rig: an emulated lab on one machine, with real servers, in namespaces that vanish with it."""
 
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from harness.errors import ConfigError, HarnessBug, InfraError
 from harness.servers.board import BoardPort, BootSetLike, VirtualBoard
 from harness.servers.boot_files import lay_out
+from harness.servers.carrier import has_carrier
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process
 from harness.servers.roots import RootStore
@@ -151,6 +153,12 @@ class Rig(AbstractContextManager["Rig"]):
             cmdline=self.topology.cmdline(board),
             console=self._consoles.get(name, ""),
         )
+
+    def carrier(self, name: str) -> bool:
+        """Whether a board's switch port has a link: the board, or the virtual machine that it became, holds the other end."""
+        port = self.board(name)
+        with self.keeper.socket(port.host, socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            return has_carrier(probe, port.tap)
 
     # What can be done ---------------------------------------------------------------------------------------------------
 

@@ -102,6 +102,14 @@ def named(found: list[Check], name: str) -> Check:
     return next(check for check in found if check.name == name)
 
 
+def test_a_lab_on_a_poe_switch_needs_an_snmp_agent(emulated: LabConfig) -> None:
+    machine = Machine(programs_missing=frozenset({"snmpd"}))
+    assert failed(run_checks(emulated, machine)) == [], "its board hangs on no switch"
+    lab = loads(GOOD.replace("power: {driver: emulated}", "power: {driver: emulated, gear: poe-switch}"))
+    (missing,) = failed(run_checks(lab, machine))
+    assert (missing.name, missing.package) == ("snmpd", "snmpd")
+
+
 def test_a_machine_that_has_everything(emulated: LabConfig, real: LabConfig) -> None:
     for lab in (emulated, real):
         found = run_checks(lab, Machine())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import (
+    EmulatedPower,
     EmulatedServer,
     EmulatedWire,
     ExternalServer,
@@ -38,6 +39,18 @@ def test_the_shipped_lab_is_right() -> None:
     assert (server.topology, server.root) == ("dnsmasq-nfs", "debian")
     assert lab.policy.after_run == "off"
     assert lab.path.endswith("lab.yaml")
+
+
+def test_the_shipped_labs_boards_hang_on_gear() -> None:
+    """Its first board is the one that `piboot boot` takes; the others log in within seconds."""
+    lab = load(ROOT / "lab.yaml")
+    assert next(iter(lab.boards)) == "pi4-a"
+    gear = {board.model: board.power.gear for board in lab.boards.values() if isinstance(board.power, EmulatedPower)}
+    assert gear == {"pi4": "poe-switch", "pi5": "poe-switch", "pi3bplus": "relay"}
+    for name in ("pi5-a", "pi3bplus-a"):
+        server = lab.server_of(lab.boards[name])
+        assert isinstance(server, EmulatedServer)
+        assert server.root == "light"
 
 
 def test_defaults() -> None:

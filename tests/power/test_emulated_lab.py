@@ -47,7 +47,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def switch_of(lab: Lab) -> EmulatedPoe:
-    return lab._poe["netboot"]
+    return lab._feeds["netboot"].poe
 
 
 def test_a_boot_by_snmp_and_the_next_one(lab: Lab) -> None:

@@ -53,7 +53,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         rig = stack.enter_context(Rig(BOARDS, tmp_path / "run"))
         for board in BOARDS:
             rig.start_emulator(board.name)
-        yield Bench(rig, stack.enter_context(EmulatedPoe(rig, [board.name for board in BOARDS], budget=10)))
+        yield Bench(rig, EmulatedPoe(rig, [board.name for board in BOARDS], budget=10))
 
 
 def test_a_board_is_switched_by_snmp(bench: Bench) -> None:

@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A PoE switch for emulated boards: net-snmp's snmpd, with a table of ports (POWER-ETHERNET-MIB) that switches the boards."""
 
-import contextlib
 import json
-import os
 import secrets
-import select
-import socket
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +14,8 @@ from harness.servers.services import poe_table
 from harness.servers.services.dnsmasq import udp_ports
 from harness.servers.services.service import Service
 
-_SNMP_PORT = 161
+#: On the loopback of its host in the rig.
+SNMP_PORT = 161
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class PoeSwitch(Service):
         table_file.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         self.config.touch(mode=0o600)
         return (
-            f"agentaddress udp:127.0.0.1:{_SNMP_PORT}\n"
+            f"agentaddress udp:127.0.0.1:{SNMP_PORT}\n"
             f"rwcommunity {self.community}\n"
             f"pass_persist {poe_table.BASE} {sys.executable} -I {poe_table.__file__} {table_file}\n"
         )
@@ -91,57 +87,7 @@ class PoeSwitch(Service):
 
     def awaited(self) -> str:
         bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
-        return "" if _SNMP_PORT in bound else f"its SNMP port {_SNMP_PORT} is not open"
+        return "" if SNMP_PORT in bound else f"its SNMP port {SNMP_PORT} is not open"
 
     def _folder_file(self, port: int) -> Path:
         return self.folder / f"{self.name}.port-{port}"
-
-
-class ManagementCable:
-    """`with ManagementCable(keeper, host) as port:` - a UDP port of this machine's loopback that leads to the switch in the rig.
-
-    One manager at a time. Closed, the port is gone.
-    """
-
-    def __init__(self, keeper: Keeper, host: str) -> None:
-        self._near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._near.bind(("127.0.0.1", 0))
-        self._far = keeper.socket(host, socket.AF_INET, socket.SOCK_DGRAM)
-        self._far.connect(("127.0.0.1", _SNMP_PORT))
-        self._wake, self._end = os.pipe()
-        self.port: int = self._near.getsockname()[1]
-        self._thread = threading.Thread(target=self._carry, name="management cable", daemon=True)
-
-    def __enter__(self) -> "ManagementCable":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Safe to repeat."""
-        if self._end < 0:
-            return
-        os.close(self._end)
-        self._end = -1
-        self._thread.join()
-        os.close(self._wake)
-        self._near.close()
-        self._far.close()
-
-    def _carry(self) -> None:
-        manager: tuple[str, int] | None = None
-        near, far = self._near.fileno(), self._far.fileno()
-        while True:
-            ready, _, _ = select.select([near, far, self._wake], [], [])
-            if self._wake in ready:
-                return
-            # A switch that is being restarted refuses: the datagram is lost, as on any cable.
-            with contextlib.suppress(OSError):
-                if near in ready:
-                    data, manager = self._near.recvfrom(65536)
-                    self._far.send(data)
-            with contextlib.suppress(OSError):
-                if far in ready and manager is not None:
-                    self._near.sendto(self._far.recv(65536), manager)
