@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The console of one boot: one thread reads all that comes, keeps it with its time, and tells what it means.
+"""The console of one boot: keeps all that comes with its time, and tells what it means.
 
-It is started before power-on and is the only reader of the port; logins and people get copies through `tap`. The thread never
-ends in silence: a lost line is told as `ConsoleGap` and reopened, whatever else goes wrong is told through `on_error`.
+It is started before power-on; logins and people get copies through `tap`. Its `Reader` tells a lost line, which is told on as
+`ConsoleGap`; whatever else goes wrong is told through `on_error`.
 """
 
 import contextlib
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -20,17 +19,11 @@ from harness.console.files import LOG, ConsoleFiles
 from harness.console.lines import Line, LineSplitter
 from harness.console.link import Link
 from harness.console.milestones import Milestones
-from harness.console.port import BAUD, Opener, PortGone, open_port
+from harness.console.port import BAUD, Opener, open_port
+from harness.console.reader import GATHER, Reader
 from harness.console.tap import Tap, unfinished
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError, InfraError
-
-#: Seconds to let octets gather after a read: bounds the reads to 100 per second at any rate (a wake-up costs more than what is
-#: done with the octets), and the error of a stamp to 10 ms more than the machine's own.
-GATHER = 0.010
-
-#: Seconds of reads that are dealt with at once while octets keep coming; when none do, at once.
-_BATCH = 0.04
 
 _TAIL = 64 * 1024
 
@@ -61,18 +54,15 @@ class ConsoleLog:
         self._link = Link(opener, port if isinstance(port, str) else "console", reconnect_for)
         self.folder = folder
         self._on_event, self._on_line, self._on_error = on_event, on_line, on_error
-        self._gather = gather
+        self._reader = Reader(self._link, self, gather)
         self._files: ConsoleFiles | None = None
         self._splitter = LineSplitter()
         self._milestones = Milestones()
         self._gaps: list[Evidence] = []
-        self._batch: list[tuple[float, bytes]] = []
         self._tail = bytearray()
         self._taps: list[Tap] = []
         self._probes: dict[str, str] = {}
         self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._disk_error = False
         self._listener_failed = False
 
@@ -89,18 +79,12 @@ class ConsoleLog:
         except BaseException:
             self._files.close()
             raise
-        self._thread = threading.Thread(target=self._run, name=f"console {self.name}", daemon=True)
-        self._thread.start()
+        self._reader.start()
         return self
 
     def close(self) -> None:
         """Stop reading; what stands there unfinished becomes a line. Everything read is in the files then."""
-        self._stop.set()
-        port = self._link.port
-        if port is not None:
-            port.interrupt()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10.0)
+        self._reader.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -157,64 +141,10 @@ class ConsoleLog:
                 file=LOG, bytes=self._splitter.offset, lines=self._splitter.lines, gaps=tuple(self._gaps)
             )
 
-    # -- the reading thread ------------------------------------------------------------------------------------------
+    # -- for the reading thread --------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._read_on() if self._link.port is not None else self._reconnect()
-        except Exception as error:
-            self._tell_error(
-                HarnessBug(f"the console's reader failed: {type(error).__name__}: {error}", place=self.name)
-            )
-        finally:
-            self._drain()
-            self._lines(self._splitter.flush())
-            if self._files is not None:
-                self._files.close()
-            if self._link.port is not None:
-                self._link.port.close()
-            with self._changed:
-                for tap in self._taps:
-                    tap.put(None)
-                self._changed.notify_all()
-
-    def _read_on(self) -> None:
-        assert self._link.port is not None  # noqa: S101 - for the type checker
-        try:
-            data = self._link.port.read(0.0 if self._batch else 1.0)
-        except PortGone as error:
-            self._deal()
-            self._lost(str(error))
-            return
-        if data:
-            self._batch.append((clock.now(), data))
-        if self._batch and (not data or not self._gather or self._batch[-1][0] - self._batch[0][0] >= _BATCH):
-            self._deal()
-        if data and self._gather:
-            time.sleep(self._gather)  # not Event.wait: that costs as much as the whole read
-
-    def _drain(self) -> None:
-        """What had come when `close` was called belongs to this boot."""
-        empty, deadline = 0, time.monotonic() + 1.0
-        while (
-            self._link.port is not None and empty < 2 and time.monotonic() < deadline
-        ):  # the first may be the interruption
-            try:
-                data = self._link.port.read(0.0)
-            except PortGone:
-                break
-            if data:
-                self._batch.append((clock.now(), data))
-            else:
-                empty += 1
-        self._deal()
-
-    def _deal(self) -> None:
+    def take(self, batch: Sequence[tuple[float, bytes]]) -> None:
         """Keep the octets that were read, and tell what they mean."""
-        batch, self._batch = self._batch, []
-        if not batch:
-            return
         offset = self._splitter.offset
         self._keep(lambda files: files.chunks(offset, batch))
         for t, data in batch:
@@ -228,6 +158,33 @@ class ConsoleLog:
                 del self._tail[:-_TAIL]
             self._changed.notify_all()
 
+    def parted(self, kind: Literal["gap", "back"], reason: str) -> None:
+        """Halves of a line on both sides of a gap are lines of their own."""
+        if kind == "gap":
+            self._lines(self._splitter.flush())
+        t, offset = clock.now(), self._splitter.offset
+        reason = clean(reason.encode())[:300]
+        self._keep(lambda files: files.mark(offset, t, kind, reason))
+        with self._changed:
+            self._gaps.append(gap_evidence(self._splitter.lines, t, kind, reason))
+        self._call(self._on_event, ConsoleGap(t, offset, reason, back=kind == "back"))
+        with self._changed:
+            self._changed.notify_all()
+
+    def failed(self, error: HarnessError) -> None:
+        with contextlib.suppress(Exception):
+            self._on_error(error)
+
+    def over(self) -> None:
+        """The last unfinished line, and the end for those who have a copy."""
+        self._lines(self._splitter.flush())
+        if self._files is not None:
+            self._files.close()
+        with self._changed:
+            for tap in self._taps:
+                tap.put(None)
+            self._changed.notify_all()
+
     def _lines(self, lines: list[Line]) -> None:
         for line in lines:
             if self._on_line is not None:
@@ -238,30 +195,6 @@ class ConsoleLog:
                         self._probes[milestone.fields["key"]] = milestone.fields["value"]
                 self._call(self._on_event, milestone)
 
-    def _lost(self, reason: str) -> None:
-        error = self._link.lost(reason)
-        self._lines(self._splitter.flush())
-        self._gap("gap", reason)
-        if error is not None:
-            self._tell_error(error)
-
-    def _reconnect(self) -> None:
-        how, error = self._link.retry(self._stop)
-        if error is not None:
-            self._tell_error(error)
-        if how:
-            self._gap("back", how)
-
-    def _gap(self, kind: Literal["gap", "back"], reason: str) -> None:
-        t, offset = clock.now(), self._splitter.offset
-        reason = clean(reason.encode())[:300]
-        self._keep(lambda files: files.mark(offset, t, kind, reason))
-        with self._changed:
-            self._gaps.append(gap_evidence(self._splitter.lines, t, kind, reason))
-        self._call(self._on_event, ConsoleGap(t, offset, reason, back=kind == "back"))
-        with self._changed:
-            self._changed.notify_all()
-
     def _keep(self, write: Callable[[ConsoleFiles], None]) -> None:
         if self._files is None or self._disk_error:
             return
@@ -269,7 +202,7 @@ class ConsoleLog:
             write(self._files)
         except OSError as error:
             self._disk_error = True  # the log ends here; milestones go on
-            self._tell_error(_disk(error, self.folder))
+            self.failed(_disk(error, self.folder))
 
     def _call(self, function: Callable[[_T], None], argument: _T) -> None:
         try:
@@ -278,11 +211,7 @@ class ConsoleLog:
             if not self._listener_failed:
                 self._listener_failed = True
                 what = f"a listener of the console failed: {type(error).__name__}: {error}"
-                self._tell_error(HarnessBug(what, place=self.name))
-
-    def _tell_error(self, error: HarnessError) -> None:
-        with contextlib.suppress(Exception):
-            self._on_error(error)
+                self.failed(HarnessBug(what, place=self.name))
 
 
 def gap_evidence(line: int, t: float, kind: Literal["gap", "back"], reason: str) -> Evidence:
