@@ -21,6 +21,7 @@ class ScriptPort:
         self.name = name
         self.gone = gone
         self.written = bytearray()
+        self.did: list[str] = []
         self.closed = False
         self._queue: queue.Queue[bytes] = queue.Queue()
         self._woken = threading.Event()
@@ -49,6 +50,12 @@ class ScriptPort:
 
     def answer(self, data: bytes) -> None:
         """What the other side does about `data`."""
+
+    def set_baud(self, baud: int) -> None:
+        self.did.append(f"baud {baud}")
+
+    def send_break(self, seconds: float = 0.25) -> None:
+        self.did.append(f"break {seconds:g}")
 
     def interrupt(self) -> None:
         self._queue.put(b"")
@@ -194,6 +201,12 @@ class ShellPort:
 
     def write(self, data: bytes) -> None:
         os.write(self._master, data)
+
+    def set_baud(self, baud: int) -> None:
+        raise NotImplementedError
+
+    def send_break(self, seconds: float = 0.25) -> None:
+        raise NotImplementedError
 
     def interrupt(self) -> None:
         with self._closing:

@@ -12,7 +12,7 @@ import pytest
 from harness import clock
 from harness.boot.events import ConsoleGap, Milestone
 from harness.console.log import ConsoleLog
-from harness.console.port import BytePort, open_port
+from harness.console.port import BytePort
 from harness.console.replay import milestones_of
 from harness.errors import ConfigError, HarnessBug, HarnessError, InfraError
 
@@ -258,6 +258,6 @@ def test_a_tap_starts_with_the_unfinished_line(tmp_path: Path) -> None:
 
 def test_no_thread_is_left(tmp_path: Path) -> None:
     before = threading.active_count()
-    with ConsoleLog(lambda: open_port("loop://"), tmp_path):
+    with ConsoleLog(ScriptPort, tmp_path):
         assert threading.active_count() == before + 1
     assert threading.active_count() == before

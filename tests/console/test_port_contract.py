@@ -8,6 +8,7 @@ import threading
 import tty
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from harness.console.port import BytePort, PortGone, open_port
 from harness.errors import ConfigError, InfraError
 
 from .doubles import ScriptPort
+from .serial_server import Ser2net, needs_ser2net
 
 pytestmark = pytest.mark.gear
 
@@ -29,7 +31,7 @@ class Line:
     hang_up: Callable[[], object]
 
 
-def _pty() -> Iterator[Line]:
+def _pty(_folder: Path) -> Iterator[Line]:
     master, slave = pty.openpty()
     tty.setraw(master)
     port = open_port(os.ttyname(slave))
@@ -45,7 +47,7 @@ def _pty() -> Iterator[Line]:
         os.close(end)
 
 
-def _socket() -> Iterator[Line]:
+def _socket(_folder: Path) -> Iterator[Line]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = open_port(f"socket://127.0.0.1:{server.getsockname()[1]}")
         far, _ = server.accept()
@@ -54,14 +56,30 @@ def _socket() -> Iterator[Line]:
         port.close()
 
 
-def _loop() -> Iterator[Line]:
-    """A port without a file descriptor, as rfc2217 is."""
-    port = open_port("loop://")
-    yield Line(port, port.write, lambda n: port.read(1.0)[:n], port.close)
-    port.close()
+def _ser2net(scheme: str) -> Callable[[Path], Iterator[Line]]:
+    """A serial server's port, with a pty as its device."""
+
+    def opened(folder: Path) -> Iterator[Line]:
+        master, slave = pty.openpty()
+        tty.setraw(master)
+        with Ser2net(folder, os.ttyname(slave), scheme) as server:
+            port = open_port(server.url)
+            yield Line(port, lambda data: os.write(master, data), lambda n: _from(master, n), server.stop)
+            port.close()
+        os.close(master)
+        os.close(slave)
+
+    return opened
 
 
-def _double() -> Iterator[Line]:
+def _from(fd: int, size: int) -> bytes:
+    got = b""
+    while len(got) < size:
+        got += os.read(fd, size - len(got))
+    return got
+
+
+def _double(_folder: Path) -> Iterator[Line]:
     port = ScriptPort()
 
     def hang_up() -> None:
@@ -71,9 +89,18 @@ def _double() -> Iterator[Line]:
     yield Line(port, port.say, lambda n: bytes(port.written[:n]), hang_up)
 
 
-@pytest.fixture(params=[_pty, _socket, _loop, _double], ids=["pty", "socket", "loop", "double"])
-def line(request: pytest.FixtureRequest) -> Iterator[Line]:
-    yield from request.param()
+@pytest.fixture(
+    params=[
+        pytest.param(_pty, id="pty"),
+        pytest.param(_socket, id="socket"),
+        pytest.param(_ser2net("socket"), id="ser2net raw", marks=needs_ser2net),
+        pytest.param(_ser2net("telnet"), id="ser2net telnet", marks=needs_ser2net),
+        pytest.param(_ser2net("rfc2217"), id="ser2net rfc2217", marks=needs_ser2net),
+        pytest.param(_double, id="double"),
+    ]
+)
+def line(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Line]:
+    yield from request.param(tmp_path)
 
 
 def _read(port: BytePort, size: int) -> bytes:
@@ -97,6 +124,9 @@ def test_nothing_said_is_empty_after_the_timeout(line: Line) -> None:
 def test_writes_all(line: Line) -> None:
     line.port.write(b"root\n")
     assert line.heard(5) == b"root\n"
+    every = bytes(range(256))
+    line.port.write(every)
+    assert line.heard(5 + 256)[-256:] == every if isinstance(line.port, ScriptPort) else line.heard(256) == every
 
 
 def test_interrupt_wakes_a_blocked_read(line: Line) -> None:
@@ -148,8 +178,9 @@ def test_what_cannot_be_opened_names_who_must_act() -> None:
         open_port("/dev/serial/by-id/no-such-adapter")
     assert missing.value.place == "/dev/serial/by-id/no-such-adapter"
     assert "lab.yaml" in missing.value.remedy
-    with pytest.raises(ConfigError, match="telnet"):
-        open_port("telnet://host:23")
+    for url in ("ftp://host:23", "telnet://host", "socket://:23", "rfc2217://host:x", "socket://user@host:1"):
+        with pytest.raises(ConfigError, match="not the URL of a serial server"):
+            open_port(url)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(InfraError) as refused:
