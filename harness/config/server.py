@@ -24,6 +24,9 @@ class EmulatedServer(Section):
     """Set of services, with an NFS root: dnsmasq for DHCP and TFTP, ISC dhcpd with tftpd-hpa, or Kea with atftpd."""
     root: Literal["debian", "light"] = "debian"
     """Root file system that the boards get: a complete Debian, or a small one that logs in within seconds."""
+    nfs: Literal["3", "4.1"] = "3"
+    """Version of NFS for the root. The initramfs of Debian 12 and 13 and of Raspberry Pi OS mounts 3 only; with "4.1" the boards
+    get one whose `nfsmount` leaves the options to the kernel."""
 
 
 def _prefix(value: str) -> str:

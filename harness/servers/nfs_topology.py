@@ -28,6 +28,10 @@ class NfsTopology(Topology):
         """The DHCP and TFTP services, in the order in which they start."""
 
     @property
+    def initramfs(self) -> str:
+        return "nfs" if self.options.nfs == "3" else "nfs4"
+
+    @property
     def storage(self) -> Host:
         return self.hosts[-1]
 
@@ -48,8 +52,9 @@ class NfsTopology(Topology):
 
     def cmdline(self, board: VirtualBoard) -> str:
         # klibc's nfsmount, in Debian's and Raspberry Pi OS's initramfs, refuses proto=tcp ("bad option") and vers=4.1.
-        root = f"{self.storage.ip}:{self.export(board)}"
-        return f"console=serial0,115200 root=/dev/nfs nfsroot={root},vers=3,tcp rw ip=dhcp rootwait"
+        options = "vers=3,tcp" if self.options.nfs == "3" else f"vers={self.options.nfs},proto=tcp"
+        root = f"{self.storage.ip}:{self.export(board)},{options}"
+        return f"console=serial0,115200 root=/dev/nfs nfsroot={root} rw ip=dhcp rootwait"
 
     def facts(self, board: VirtualBoard) -> ServerFacts:
         address = self.storage.ip
@@ -63,6 +68,6 @@ class NfsTopology(Topology):
             root_server=address,
             root_source=source,
             root_device=source,
-            root_types=("nfs", "nfs4"),
-            root_options=("vers=3",),
+            root_types=("nfs",) if self.options.nfs == "3" else ("nfs4",),
+            root_options=(f"vers={self.options.nfs}", "proto=tcp"),
         )

@@ -55,7 +55,12 @@ class ServerFacts:
 
 @dataclass(frozen=True)
 class TopologyOptions:
-    """What a lab may choose about a topology. Each topology takes what concerns it."""
+    """What a lab may choose about a topology. Each topology takes what concerns it.
+
+    nfs: version of the root's NFS, "3" or "4.1".
+    """
+
+    nfs: str = "3"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from harness.errors import ConfigError, HarnessBug
-from harness.servers import Dnsmasq, DnsmasqOptions, Nfs, VirtualBoard, topology_named
+from harness.servers import Dnsmasq, DnsmasqOptions, Nfs, TopologyOptions, VirtualBoard, topology_named
 from harness.servers.boot_files import lay_out
 from harness.servers.dnsmasq_nfs import DnsmasqNfs
 from harness.servers.programs import system_path
@@ -203,6 +203,14 @@ def test_a_topology_puts_files_and_its_initramfs_among_the_boot_files(tmp_path: 
     directory = lay_out(tmp_path / "tftp", BOARDS[0], WithFiles(), replace(boot_set, initramfs=own))
     assert (directory / "overlays/own.dtbo").read_bytes() == b"first"
     assert (directory / "initramfs8").read_bytes() == own.read_bytes()
+
+
+def test_nfs_v4_wants_another_command_line_and_another_initramfs() -> None:
+    topology = topology_named("dnsmasq-nfs", TopologyOptions(nfs="4.1"))
+    assert (topology_named("dnsmasq-nfs").initramfs, topology.initramfs) == ("nfs", "nfs4")
+    assert "nfsroot=10.77.0.1:/srv/nfs/5ce8a2f1,vers=4.1,proto=tcp " in topology.cmdline(BOARDS[0])
+    facts = topology.facts(BOARDS[0])
+    assert (facts.root_types, facts.root_options) == (("nfs4",), ("vers=4.1", "proto=tcp"))
 
 
 def test_an_unknown_topology_is_the_users_mistake() -> None:
