@@ -24,6 +24,7 @@ from harness.config import (
 from harness.errors import ConfigError, InfraError
 from harness.gear import Gear, Pulse, emulated_console, local_capture, rig_capture, serial_console
 from harness.guests import Guests, folder_for
+from harness.masking import masked
 from harness.models import MODELS
 from harness.run import Run
 from harness.watch import Blind, Viewer
@@ -165,7 +166,7 @@ class Lab(AbstractContextManager["Lab"]):
                 root_device=facts.root_device,
                 root_types=facts.root_types,
                 root_options=facts.root_options,
-                cmdline=rig.board(config.name).cmdline,
+                cmdline=masked(rig.board(config.name).cmdline),
             )
         identity = {"serial_number": config.serial_number, "mac": config.mac}
         source = server.root_source_for(**identity, name=config.name)

@@ -24,6 +24,7 @@ from harness.console.reader import GATHER, Reader
 from harness.console.tap import Tap, unfinished
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError, InfraError
+from harness.masking import Masker
 
 _TAIL = 64 * 1024
 
@@ -56,6 +57,7 @@ class ConsoleLog:
         self._on_event, self._on_line, self._on_error = on_event, on_line, on_error
         self._reader = Reader(self._link, self, gather)
         self._files: ConsoleFiles | None = None
+        self._masker = Masker()
         self._splitter = LineSplitter()
         self._milestones = Milestones()
         self._gaps: list[Evidence] = []
@@ -145,6 +147,7 @@ class ConsoleLog:
 
     def take(self, batch: Sequence[tuple[float, bytes]]) -> None:
         """Keep the octets that were read, and tell what they mean."""
+        batch = [(t, self._masker.feed(data)) for t, data in batch]
         offset = self._splitter.offset
         self._keep(lambda files: files.chunks(offset, batch))
         for t, data in batch:

@@ -12,6 +12,7 @@ from harness.boot.events import Milestone
 from harness.console import table_firmware, table_kernel, table_system
 from harness.console.lines import Line
 from harness.console.rule import Fields, Rule
+from harness.masking import masked
 
 RULES: tuple[Rule, ...] = table_firmware.RULES + table_kernel.RULES + table_system.RULES
 
@@ -44,6 +45,11 @@ _PREFIX = re.compile(
 TEXT = 500
 
 
+def _shown(fields: Fields) -> Fields:
+    """What a command line among the fields says, without its secrets."""
+    return {key: masked(value) for key, value in fields.items()}
+
+
 class Milestones:
     """Feed it lines in their order; it tells which of them are milestones."""
 
@@ -63,7 +69,8 @@ class Milestones:
             if number == line.number and line.text.startswith(text.rstrip()):
                 found = [item for item in found if item[0] not in names]
             self._partial = None
-        return [Milestone(line.t, line.number, name, line.text[:TEXT], fields) for name, fields in found]
+        text = masked(line.text[:TEXT]) if found else ""
+        return [Milestone(line.t, line.number, name, text, _shown(fields)) for name, fields in found]
 
     def feed_line(self, t: float, number: int, text: str) -> list[Milestone]:
         """The same for a complete line that did not come from a `LineSplitter`."""

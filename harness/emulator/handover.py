@@ -15,6 +15,7 @@ from typing import Any
 
 from harness import clock
 from harness.emulator.payload import Loaded, Payload
+from harness.masking import masked
 
 _CPU = "cortex-a72"
 _CONSOLE = "ttyAMA0"
@@ -141,10 +142,10 @@ def record(
         "kernel": _file(payload.kernel),
         "initramfs": _file(payload.initramfs) if payload.initramfs else None,
         "dtb": dtb,
-        "cmdline_received": payload.cmdline_received,
-        "cmdline_used": adapted.cmdline,
+        "cmdline_received": masked(payload.cmdline_received),
+        "cmdline_used": masked(adapted.cmdline),
         "changes": changes,
-        "argv": list(argv),
+        "argv": [masked(word) for word in argv],
         "t": clock.now(),
         "again": [],
     }
@@ -161,8 +162,8 @@ def received(payload: Payload, soc: str) -> dict[str, Any]:
         "kernel": _file(payload.kernel),
         "initramfs": _file(payload.initramfs) if payload.initramfs else None,
         "dtb": dtb,
-        "cmdline_received": payload.cmdline_received,
-        "cmdline_used": payload.cmdline,
+        "cmdline_received": masked(payload.cmdline_received),
+        "cmdline_used": masked(payload.cmdline),
         "changes": [f"the kernel was received but not started: a {soc} would start it now", *payload.notes],
         "argv": [],
         "t": clock.now(),
