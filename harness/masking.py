@@ -15,7 +15,7 @@ _FORMS = (
     r"(?<!\w)secret=([^\s,]+)",
     r"rbdroot=[^\s:]*:[^\s:]*:([^\s:]+)",
     r"root=rbd:[^\s:]*:[^\s:]*:([^\s:]+)",
-    r"root=iscsi:[^\s:@]*:([^\s@]+)(?=@)",
+    r"root=iscsi:(?![\d.]*:)[^\s:@]*:([^\s@]+)",  # an address there means that no user comes before it
 )
 _TEXT = re.compile("|".join(_FORMS))
 _OCTETS = re.compile("|".join(_FORMS).encode())

@@ -251,3 +251,10 @@ def test_no_line_is_slow(filling: str) -> None:
             milestones.feed_line(1.0, 1, text)
     per_line = (time.process_time() - start) / (2 * len(keys))
     assert per_line < 0.002
+
+
+def test_a_console_log_of_elsewhere_tells_no_secret_either() -> None:
+    line = "[    0.000000] Kernel command line: iscsi_password=verysecret1 root=/dev/sda"
+    (found,) = Milestones().feed_line(1.0, 1, line)
+    assert found.fields["cmdline"] == "iscsi_password=*********** root=/dev/sda"
+    assert "verysecret1" not in repr(found)

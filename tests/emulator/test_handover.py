@@ -109,3 +109,17 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path):
     with pytest.raises(OSError, match="No such file"):
         handover.write_json(tmp_path / "gone" / "x.json", {})
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_no_secret_of_the_command_line_is_written_down():
+    line = "console=serial0,115200 iscsi_password=verysecret1 rbdroot=10.77.0.3:pi:AQCkey==:rbd:root"
+    payload = replace(PAYLOAD, cmdline=line, cmdline_received=line)
+    adapted = handover.adapt(payload)
+    assert "verysecret1" in adapted.cmdline  # what the machine is started with
+    argv = ["qemu", "-append", adapted.cmdline]
+    told = [handover.record(payload, adapted, qemu="", machine="virt", memory=1, argv=argv)]
+    told.append(handover.received(payload, "BCM2712"))
+    for record in told:
+        assert "verysecret1" not in repr(record)
+        assert "AQCkey" not in repr(record)
+        assert "iscsi_password=***********" in record["cmdline_received"]
