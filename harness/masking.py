@@ -8,7 +8,7 @@ the kernel prints it to the console ("Kernel command line: ..."). Each character
 import re
 
 #: What is before the secret, and the secret. Sources: open-iscsi's debian/extra/initramfs.local-top (iscsi_password,
-#: iscsi_in_password, root=iscsi:USER:SECRET@); dracut.cmdline(7) (rd.iscsi.password, netroot=iscsi:..., root=rbd:MON:USER:KEY:...);
+#: iscsi_in_password, root=iscsi:USER:SECRET@); dracut.cmdline(7) (rd.iscsi.password, netroot=iscsi:..., root=rbd:...);
 #: LTSP pull request 52 (rbdroot=MON:USER:KEY:POOL:IMAGE); rbd(8) and mount.ceph(8) (secret=KEY).
 _FORMS = (
     r"(?:password|passwd|password_in)=(\S+)",

@@ -5,7 +5,7 @@ import pytest
 
 from harness.masking import Masker, masked
 
-SECRET = "AQD/3+ab12=="
+SECRET = "AQD/3+ab12=="  # noqa: S105 - made up
 
 LINES = [
     "console=serial0,115200 iscsi_username=pi iscsi_password={} iscsi_target_ip=10.77.0.1 root=/dev/sda rw",

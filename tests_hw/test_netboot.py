@@ -129,7 +129,9 @@ def test_kernel_command_line_is_that_of_cmdline_txt(boot: Boot, server: Server) 
         pytest.skip("the TFTP root is not on this machine (`tftp: root:` of the server)")
     path = server.file(boot.tftp["cmdline.txt"].path)
     assert path is not None
-    wanted = [word for word in masked(path.read_text()).split("\n")[0].split() if not word.startswith("console=serial0")]
+    wanted = [
+        word for word in masked(path.read_text()).split("\n")[0].split() if not word.startswith("console=serial0")
+    ]
     words = iter((boot.record.os.cmdline or "").split())
     missing = [word for word in wanted if word not in words]
     assert not missing, f"not on the kernel's command line, or not in this order: {missing}"
