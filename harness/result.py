@@ -3,10 +3,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from harness.boot.record import BootRecord, DhcpExchange, Finding, Stage, TftpTransfer
+from harness.boot.record import BootRecord, DhcpExchange, Finding, HttpFetch, Stage, TftpTransfer
 from harness.boot.stages import STAGES
 from harness.errors import HarnessError
+
+T = TypeVar("T", TftpTransfer, HttpFetch)
 
 
 class StageView:
@@ -50,29 +53,29 @@ class Stages:
         return iter(self._stages.values())
 
 
-class Transfers:
-    """TFTP transfers: by path (`tftp["91cdf03d/start4.elf"]`) or last path part (`tftp["kernel8.img"]`), or all in order.
+class Transfers(Generic[T]):
+    """Files over TFTP or HTTP: by path (`tftp["91cdf03d/start4.elf"]`) or last path part (`http["boot.img"]`), or all in order.
 
     A file that was asked for several times gives its complete transfer if there is one, else the last.
     """
 
-    def __init__(self, transfers: tuple[TftpTransfer, ...]) -> None:
-        self._transfers = transfers
+    def __init__(self, transfers: tuple[T, ...]) -> None:
+        self._transfers: tuple[T, ...] = transfers
 
-    def __iter__(self) -> Iterator[TftpTransfer]:
+    def __iter__(self) -> Iterator[T]:
         return iter(self._transfers)
 
     def __len__(self) -> int:
         return len(self._transfers)
 
-    def of(self, name: str) -> tuple[TftpTransfer, ...]:
+    def of(self, name: str) -> tuple[T, ...]:
         """All transfers of this path or last path part, in order."""
         return tuple(t for t in self._transfers if name in (t.path, t.path.rsplit("/", 1)[-1]))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self.of(name))
 
-    def __getitem__(self, name: str) -> TftpTransfer:
+    def __getitem__(self, name: str) -> T:
         found = self.of(name)
         if not found:
             asked = ", ".join(dict.fromkeys(t.path for t in self._transfers)) or "nothing"
@@ -80,7 +83,7 @@ class Transfers:
         return next((transfer for transfer in reversed(found) if transfer.complete), found[-1])
 
     @property
-    def complete(self) -> tuple[TftpTransfer, ...]:
+    def complete(self) -> tuple[T, ...]:
         """The transfers that delivered their file whole."""
         return tuple(transfer for transfer in self._transfers if transfer.complete)
 
@@ -109,6 +112,7 @@ class Boot:
         self.error = error
         self.stages = Stages(record.stages)
         self.tftp = Transfers(record.tftp)
+        self.http = Transfers(record.http)
         self.console = ConsoleText(folder / "console.log")
 
     @property

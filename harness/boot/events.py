@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.boot.record import TftpTransfer
+from harness.boot.record import HttpFetch, TftpTransfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,28 @@ class TransferEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpAsked:
+    """An HTTP request (RFC 9112); what became of it comes as `HttpEnded`. asked_by: as in `HttpFetch`."""
+
+    t: float
+    packet: int
+    path: str
+    client_ip: str
+    server_ip: str
+    server_port: int
+    asked_by: str = ""
+    client_mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpEnded:
+    """An HTTP request is over; or nobody answered the connection for one, which no `HttpAsked` has told of."""
+
+    t: float
+    fetch: HttpFetch
+
+
+@dataclass(frozen=True, slots=True)
 class RootConnect:
     """The board opened a TCP connection to a storage service (SYN): nfs 2049, iscsi 3260, ceph 3300/6789, nbd 10809."""
 
@@ -199,6 +221,8 @@ Event = (
     | TransferStarted
     | TransferProgress
     | TransferEnded
+    | HttpAsked
+    | HttpEnded
     | RootConnect
     | NfsMount
     | Milestone

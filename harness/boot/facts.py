@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.boot.events import ConsoleGap, Ended, Milestone
 from harness.boot.expect import Expectation
-from harness.boot.record import CaptureInfo, DhcpExchange, Evidence, OsSeen, RootSeen, Stage, TftpTransfer
+from harness.boot.record import CaptureInfo, DhcpExchange, Evidence, HttpFetch, OsSeen, RootSeen, Stage, TftpTransfer
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Facts:
     capture: CaptureInfo | None
     fatal: Milestone | None
     saw_board: bool
+    http: tuple[HttpFetch, ...] = ()
 
     @property
     def failed(self) -> str | None:
@@ -53,6 +54,13 @@ class Facts:
         if self.delivered(*basenames):
             return ()
         return tuple(transfer for transfer in self.asked(*basenames) if transfer.result in {"not found", "refused"})
+
+
+def fetched(fetch: HttpFetch) -> Evidence:
+    """The packets of an HTTP request, as evidence."""
+    where = f"http://{fetch.server_ip}:{fetch.server_port}{fetch.path}"
+    told = f" ({fetch.status} {fetch.status_text})" if fetch.status is not None else ""
+    return Evidence(source="packet", ref=fetch.first_packet, t=fetch.start, text=f"{where}: {fetch.result}{told}")
 
 
 def packet(transfer: TftpTransfer) -> Evidence:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from harness.boot.dhcp import MENU_TEXT, is_dotted
 from harness.boot.facts import Facts, line, packet
 from harness.boot.files import missed
+from harness.boot.findings_http import http_boot
 from harness.boot.findings_rom import is_rom, no_option_support, rom_gave_up, rom_offer
 from harness.boot.marks import STRANGERS
 from harness.boot.record import DhcpExchange, Evidence, Finding, TftpTransfer
@@ -269,9 +270,10 @@ NET_RULES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     dhcp_unanswered,
     rom_gave_up,
     strange_servers,
+    no_option_support,
     missing_files,
     files_missed,
-    no_option_support,
+    http_boot,
     os_dhcp_unanswered,
     transfers_broken,
     retransmissions,

@@ -11,6 +11,7 @@ from harness.boot.events import (
     DhcpMessage,
     Ended,
     Event,
+    HttpEnded,
     Milestone,
     NfsMount,
     PowerEdge,
@@ -80,6 +81,7 @@ def judge(
             [event for event in ordered if isinstance(event, TransferStarted)],
         ),
         tftp=tuple(event.transfer for event in ordered if isinstance(event, TransferEnded)),
+        http=tuple(event.fetch for event in ordered if isinstance(event, HttpEnded)),
         milestones=tuple(event for event in ordered if isinstance(event, Milestone)),
         root=_root(ordered),
         os=_os(ordered),
@@ -106,6 +108,7 @@ def judge(
         stages=stages,
         dhcp=facts.dhcp,
         tftp=facts.tftp,
+        http=facts.http,
         root=facts.root,
         os=facts.os,
         milestones=tuple(

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from harness.boot.record import Evidence
+from harness.boot.stages import STAGES
 
 #: Console lines after which a boot cannot go on by itself, and the earliest stage that they can belong to.
 FATAL: dict[str, str] = {
@@ -29,6 +30,12 @@ STRANGERS = frozenset({"u-boot", "uefi", "ipxe", "pxe", "os"})
 
 #: File names of a kernel, whatever config.txt calls it: the last file that a firmware asks for.
 KERNEL = re.compile(r"(kernel|vmlinu|zImage|Image|u-boot)[^/]*$")
+
+#: Boot mode 7 takes boot.sig, then this; every later file is in it (boot-http documentation).
+LAST_OVER_HTTP = "/boot.img"
+
+#: Console lines after which what had been delivered is of no use.
+REFUSED = frozenset({"firmware.signature", "net.failed"})
 
 #: Console lines that end a stage when they are first seen, in the order of a boot.
 CONSOLE_ENDS: dict[str, str] = {
@@ -62,6 +69,36 @@ class Mark:
     @property
     def done(self) -> bool:
         return self.end is not None
+
+
+class Marks(dict[str, Mark]):
+    """The marks of all stages by name, in the order of a boot."""
+
+    def __init__(self) -> None:
+        super().__init__({name: Mark(name) for name in STAGES})
+
+    def end(self, stage: str, t: float, evidence: Evidence) -> None:
+        mark = self[stage]
+        if mark.done:
+            return
+        previous = self.pass_over(stage, t)
+        if mark.start is None:
+            mark.start = previous if previous is not None else t
+        mark.end = max(t, mark.start)
+        mark.evidence.append(evidence)
+
+    def pass_over(self, stage: str, t: float) -> float | None:
+        """Stages before `stage` that have shown nothing of their own have passed; the end of the last one."""
+        previous: float | None = None
+        for name in STAGES[: STAGES.index(stage)]:
+            earlier = self[name]
+            if not earlier.done and name != "power":
+                earlier.end = earlier.start if earlier.start is not None else (previous if previous is not None else t)
+                earlier.start = earlier.start if earlier.start is not None else earlier.end
+                earlier.inferred = True
+                earlier.note = earlier.note or f"no evidence of its own; {stage} came after it"
+            previous = earlier.end if earlier.end is not None else previous
+        return previous
 
 
 @dataclass(frozen=True)

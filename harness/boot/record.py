@@ -137,6 +137,48 @@ class TftpTransfer(Part):
         return self.result == "complete"
 
 
+class HttpFetch(Part):
+    """One HTTP request of a board and its answer (RFC 9110, 9112): boot mode 7 of an EEPROM, or another program's.
+
+    result: "complete" (the last octet of the body was acknowledged), "not found" (404), "refused" (another status that is no
+    success), "no server" (nobody listens at the port), "no answer", "client error" (the client gave up), "timeout", "incomplete".
+    status: None without an answer; length: as announced, None when not; bytes: of the body, acknowledged. asked_by, by its
+    User-Agent: "eeprom" (rpiboot), "uefi", "ipxe", "u-boot", "os" for any other; "" where no request was made. method: "" then.
+    """
+
+    path: str
+    method: str = "GET"
+    host: str = ""
+    agent: str = ""
+    asked_by: str = ""
+    result: str
+    status: int | None = None
+    status_text: str = ""
+    client_ip: str
+    client_port: int
+    server_ip: str
+    server_port: int
+    start: float
+    end: float
+    duration_s: float
+    bytes: int = 0
+    length: int | None = None
+    retransmissions: int = 0
+    throughput: float | None = None
+    sha256: str | None = None
+    first_packet: int
+    last_packet: int
+
+    @property
+    def size(self) -> int:
+        """Octets delivered."""
+        return self.bytes
+
+    @property
+    def complete(self) -> bool:
+        return self.result == "complete"
+
+
 class Finding(Part):
     """A named cause. who: "server", "board", "lab", "config", "network"; severity: "fault" explains a failure,
     "warning" does not.
@@ -221,6 +263,7 @@ class BootRecord(Part):
     stages: tuple[Stage, ...] = ()
     dhcp: tuple[DhcpExchange, ...] = ()
     tftp: tuple[TftpTransfer, ...] = ()
+    http: tuple[HttpFetch, ...] = ()
     root: RootSeen | None = None
     os: OsSeen | None = None
     milestones: tuple[MilestoneSeen, ...] = ()

@@ -13,6 +13,8 @@ from harness.boot.events import (
     DhcpMessage,
     Event,
     FirstFrame,
+    HttpAsked,
+    HttpEnded,
     Milestone,
     NfsMount,
     PowerEdge,
@@ -22,8 +24,20 @@ from harness.boot.events import (
 )
 from harness.boot.expect import Expectation
 from harness.boot.identity import sender
-from harness.boot.marks import CONSOLE_ENDS, FATAL, KERNEL, NO_ROOT, REFUSALS, ROUNDS, STRANGERS, Change, Mark
-from harness.boot.record import Evidence
+from harness.boot.marks import (
+    CONSOLE_ENDS,
+    FATAL,
+    KERNEL,
+    LAST_OVER_HTTP,
+    NO_ROOT,
+    REFUSALS,
+    REFUSED,
+    ROUNDS,
+    STRANGERS,
+    Change,
+    Marks,
+)
+from harness.boot.record import Evidence, HttpFetch, TftpTransfer
 from harness.boot.stages import STAGES
 
 
@@ -32,7 +46,7 @@ class StageTracker:
 
     def __init__(self, expectation: Expectation) -> None:
         self.expectation = expectation
-        self.marks = {name: Mark(name) for name in STAGES}
+        self.marks = Marks()
         self.fatal: Milestone | None = None
         self.failed_at: str | None = None
         self.hopeless = ""
@@ -62,7 +76,7 @@ class StageTracker:
     def close(self) -> None:
         """No more events: a firmware whose last file was its kernel had done its part."""
         if not self.marks["firmware"].done and self._kernel is not None and self.failed_at is None:
-            self._end("firmware", *self._kernel)
+            self.marks.end("firmware", *self._kernel)
 
     def deadline(self, stage: str | None = None) -> float | None:
         """Epoch seconds by which the awaited stage must be done: its wait began when the one before ended."""
@@ -87,13 +101,17 @@ class StageTracker:
             case PowerEdge():
                 self._power(event)
             case FirstFrame(mac=mac) if mac == self.expectation.mac or not self.expectation.mac:
-                self._end("link", event.t, Evidence(source="packet", ref=event.packet, t=event.t, text="first frame"))
+                self.marks.end(
+                    "link", event.t, Evidence(source="packet", ref=event.packet, t=event.t, text="first frame")
+                )
             case DhcpMessage():
                 self._dhcp(event)
-            case TransferStarted():
-                self._transfer_started(event)
-            case TransferEnded():
-                self._transfer_ended(event)
+            case TransferStarted() | HttpAsked():
+                self._asked(event)
+            case TransferEnded(transfer=one) if one.complete:
+                self._delivered(event.t, one, last=KERNEL.search(one.path) is not None)
+            case HttpEnded(fetch=one) if one.complete:
+                self._delivered(event.t, one, last=one.path.endswith(LAST_OVER_HTTP))
             case RootConnect() | NfsMount():
                 self._root(event)
             case Milestone():
@@ -133,7 +151,7 @@ class StageTracker:
         evidence = Evidence(source="packet", ref=message.packet, t=message.t, text=f"DHCP {message.type}")
         if message.from_client:
             self._xids.add(message.xid)
-            self._end("link", message.t, evidence)
+            self.marks.end("link", message.t, evidence)
             if mark.start is None:
                 mark.start = message.t
                 mark.evidence.append(evidence)
@@ -156,9 +174,11 @@ class StageTracker:
             self._client = kind
         return kind == self._client
 
-    def _transfer_started(self, event: TransferStarted) -> None:
+    def _asked(self, event: TransferStarted | HttpAsked) -> None:
         mark = self.marks["firmware"]
-        evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=f"RRQ {event.path}")
+        where = f"http://{event.server_ip}:{event.server_port}" if isinstance(event, HttpAsked) else ""
+        text = f"{'GET' if where else 'RRQ'} {where}{event.path}"
+        evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=text)
         if mark.done or self._strange(event.asked_by):
             return
         self._kernel = None
@@ -170,7 +190,7 @@ class StageTracker:
             # A boot ROM sends no REQUEST: the OFFER that it took is the last one before its first file.
             offers = [offer for offer in reversed(self._offers) if names_server(offer) == event.server_ip]
             offer = next(iter(offers or self._offers[::-1]), None)
-            self._end("link", event.t, evidence)
+            self.marks.end("link", event.t, evidence)
             if offer is not None:
                 dhcp.end = offer.t
                 if all(one.ref != offer.packet for one in dhcp.evidence):
@@ -186,14 +206,13 @@ class StageTracker:
         """Whether another program than the board's first bootloader asks."""
         return asked_by in STRANGERS and asked_by != self._client and self.marks["firmware"].start is not None
 
-    def _transfer_ended(self, event: TransferEnded) -> None:
-        if self._strange(event.transfer.asked_by):
+    def _delivered(self, t: float, file: TftpTransfer | HttpFetch, *, last: bool) -> None:
+        """A file is there; last: it is the one after which a firmware asks for nothing more."""
+        if self._strange(file.asked_by) or self.marks["firmware"].done:
             return
-        if event.transfer.complete and not self.marks["firmware"].done:
-            transfer = event.transfer
-            text = f"{transfer.path} delivered, {transfer.bytes} bytes"
-            self._last_transfer = (event.t, Evidence(source="packet", ref=transfer.last_packet, t=event.t, text=text))
-            self._kernel = self._last_transfer if KERNEL.search(transfer.path) else None
+        text = f"{file.path} delivered, {file.bytes} bytes"
+        self._last_transfer = (t, Evidence(source="packet", ref=file.last_packet, t=t, text=text))
+        self._kernel = self._last_transfer if last else None
 
     def _root(self, event: RootConnect | NfsMount) -> None:
         mark = self.marks["root"]
@@ -208,7 +227,7 @@ class StageTracker:
         if isinstance(event, NfsMount) and event.status:
             self._refused(f"the NFS server refused the mount {REFUSALS} times")
         if isinstance(event, NfsMount) and event.status == 0 and not self.expectation.has_console:
-            self._end("root", event.t, mark.evidence[-1])
+            self.marks.end("root", event.t, mark.evidence[-1])
 
     def _refused(self, text: str) -> None:
         self._refusals += 1
@@ -227,12 +246,14 @@ class StageTracker:
                 and not (self._initramfs_broken or self.marks["kernel"].done)
             ):
                 floor = "root"
-                self._pass_over("root", event.t)
+                self.marks.pass_over("root", event.t)
             # After the last stage that is done: the power port may confirm later than a fast board fails.
             done = max((index for index, name in enumerate(STAGES) if self.marks[name].done), default=-1)
             self.failed_at = STAGES[min(max(done + 1, STAGES.index(floor)), len(STAGES) - 1)]
             self.marks[self.failed_at].evidence.append(evidence)
             return
+        if event.name in REFUSED:
+            self._kernel = None
         self._initramfs_broken |= event.name == "kernel.initramfs_error"
         if event.name == "bootloader.restart" and not self.marks["firmware"].done:
             self._round()
@@ -247,13 +268,13 @@ class StageTracker:
             return  # a shell of the initramfs or bootloader is not a login
         elif stage_name == "userspace":
             if not self.marks["userspace"].done:
-                self._end("userspace", event.t, evidence)
+                self.marks.end("userspace", event.t, evidence)
                 self.marks["login"].start = event.t
                 if self.expectation.login_user is None:
                     self.marks["login"].note = "prompt seen; no login was asked for"
-                    self._end("login", event.t, evidence)
+                    self.marks.end("login", event.t, evidence)
         else:
-            self._end(stage_name, event.t, evidence)
+            self.marks.end(stage_name, event.t, evidence)
 
     def _round(self) -> None:
         self._rounds += 1
@@ -272,31 +293,8 @@ class StageTracker:
             return
         if self._last_transfer is not None and mark.start is not None:
             end, last = self._last_transfer
-            self._end("firmware", end, last)
+            self.marks.end("firmware", end, last)
             self.marks["kernel"].evidence.append(evidence)
         else:
-            self._end("firmware", t, evidence)
+            self.marks.end("firmware", t, evidence)
             mark.inferred = mark.start is None
-
-    def _end(self, stage: str, t: float, evidence: Evidence) -> None:
-        mark = self.marks[stage]
-        if mark.done:
-            return
-        previous = self._pass_over(stage, t)
-        if mark.start is None:
-            mark.start = previous if previous is not None else t
-        mark.end = max(t, mark.start)
-        mark.evidence.append(evidence)
-
-    def _pass_over(self, stage: str, t: float) -> float | None:
-        """Stages before `stage` that have shown nothing of their own have passed; the end of the last one."""
-        previous: float | None = None
-        for name in STAGES[: STAGES.index(stage)]:
-            earlier = self.marks[name]
-            if not earlier.done and name != "power":
-                earlier.end = earlier.start if earlier.start is not None else (previous if previous is not None else t)
-                earlier.start = earlier.start if earlier.start is not None else earlier.end
-                earlier.inferred = True
-                earlier.note = earlier.note or f"no evidence of its own; {stage} came after it"
-            previous = earlier.end if earlier.end is not None else previous
-        return previous

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Console lines -> milestones: what a board says about its own boot, for every model and release known.
 
-The rows stand in `table_firmware` (boot ROM to hand-over), `table_kernel` and `table_system` (initramfs to login). Names are
-stable and dotted; times are those of the lines. Any text is taken: a line that means nothing gives no milestone, none raises.
+The rows stand in `table_firmware` (boot ROM to hand-over), `table_network` (what a bootloader says of it), `table_kernel` and
+`table_system` (initramfs to login). Names are stable and dotted; times are those of the lines. Any text is taken: a line that
+means nothing gives no milestone, none raises.
 """
 
 import re
 from collections.abc import Iterable
 
 from harness.boot.events import Milestone
-from harness.console import table_firmware, table_kernel, table_system
+from harness.console import table_firmware, table_kernel, table_network, table_system
 from harness.console.lines import Line
 from harness.console.rule import Fields, Rule
 from harness.masking import masked
 
-RULES: tuple[Rule, ...] = table_firmware.RULES + table_kernel.RULES + table_system.RULES
+RULES: tuple[Rule, ...] = table_firmware.RULES + table_network.RULES + table_kernel.RULES + table_system.RULES
 
 
 def _any_of(literals: Iterable[str]) -> re.Pattern[str]:

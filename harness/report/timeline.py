@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The time line of a boot: one bar per stage on a common axis with its budget, and what wire and console showed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from harness.boot.record import BootRecord, DhcpStep, Stage, TftpTransfer
+from harness.boot.record import BootRecord, DhcpStep, HttpFetch, Stage, TftpTransfer
 from harness.report import text
 from harness.report.svg import CHAR, NARROW, Axis, Picture, draw_axis, finite, fits
 
@@ -16,6 +16,8 @@ CLASSES = {
     "unseen": "idle",
     "not asked": "idle",
 }
+
+Transfer = TftpTransfer | HttpFetch
 
 _ROW, _ROW_NARROW, _BAR, _BUDGET = 26, 44, 12, 18
 _GUTTER, _RIGHT = 92, 128
@@ -36,6 +38,7 @@ def timeline(record: BootRecord, width: int = 1080, hrefs: Mapping[str, str] | N
     shown = finite(t for stage in record.stages for t in (stage.start, stage.end))
     shown += finite(t for exchange in record.dhcp for t in (exchange.start, exchange.end))
     shown += finite(t for transfer in record.tftp for t in (transfer.start, transfer.end))
+    shown += finite(t for fetch in record.http for t in (fetch.start, fetch.end))
     shown += finite(milestone.t for milestone in record.milestones)
     if not shown or not finite([zero]):
         return None
@@ -61,13 +64,16 @@ def timeline(record: BootRecord, width: int = 1080, hrefs: Mapping[str, str] | N
         label_y = y + 10 if narrow else y + _LANE / 2 + 4
         picture.label(left if narrow else 0, label_y, lane, "name")
         y += 14 if narrow else 0
-        {"DHCP": _dhcp, "TFTP": _tftp, "console": _milestones}[lane](picture, axis, record, y)
+        if lane in ("TFTP", "HTTP"):
+            _files(picture, axis, record.tftp if lane == "TFTP" else record.http, y)
+        else:
+            {"DHCP": _dhcp, "console": _milestones}[lane](picture, axis, record, y)
         y += _LANE
     return picture
 
 
 def _lanes(record: BootRecord) -> list[str]:
-    present = {"DHCP": record.dhcp, "TFTP": record.tftp, "console": record.milestones}
+    present = {"DHCP": record.dhcp, "TFTP": record.tftp, "HTTP": record.http, "console": record.milestones}
     return [lane for lane, content in present.items() if content]
 
 
@@ -149,9 +155,9 @@ def _message_label(types: list[str], room: float) -> str:
     return first[:1] if len(types) == 1 else ""
 
 
-def _tftp(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None:
+def _files(picture: Picture, axis: Axis, transfers: Sequence[Transfer], y: float) -> None:
     """Deliveries as bars, probes thin, files that were not there as small crosses."""
-    sound = [t for t in record.tftp if len(finite([t.start, t.end])) == 2]
+    sound = [t for t in transfers if len(finite([t.start, t.end])) == 2]
     for transfer in sound:
         # What was not there is marked below the bars: many names are asked for within milliseconds.
         missing = transfer_class(transfer) == "missing"
@@ -165,21 +171,21 @@ def _tftp(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None:
             )
 
 
-def transfer_title(transfer: TftpTransfer, zero: float) -> str:
+def transfer_title(transfer: Transfer, zero: float) -> str:
     """What hovering over a transfer says."""
-    what = f"{text.one_line(transfer.path, 120)}: {text.one_line(transfer.result, 40)}"
+    what = f"{text.one_line(transfer.path, 120) or 'connection'}: {text.one_line(transfer.result, 40)}"
     amount = f", {text.size(transfer.bytes)} in {text.duration(transfer.duration_s)}" if transfer.bytes else ""
     when = text.relative(transfer.start, zero)
     return f"{what}{amount}, {when}, packets {transfer.first_packet}-{transfer.last_packet}"
 
 
-def transfer_class(transfer: TftpTransfer) -> str:
-    if transfer.kind == "probe":
+def transfer_class(transfer: Transfer) -> str:
+    if isinstance(transfer, TftpTransfer) and transfer.kind == "probe":
         return "probe"
     return {"complete": "got", "not found": "missing"}.get(transfer.result, "broken")
 
 
-def draw_transfer(picture: Picture, axis: Axis, transfer: TftpTransfer, y: float, height: float) -> None:
+def draw_transfer(picture: Picture, axis: Axis, transfer: Transfer, y: float, height: float) -> None:
     cls, title = transfer_class(transfer), transfer_title(transfer, axis.zero)
     x0, x1 = axis.x(transfer.start), axis.x(transfer.end)
     if cls == "missing":

@@ -134,6 +134,8 @@ def _anchors(record: BootRecord, console: Excerpt, anchor: str) -> Mapping[tuple
     targets = {("packet", t.first_packet): f"#{anchor}-t{n}" for n, t in enumerate(record.tftp)}
     targets |= {("packet", t.last_packet): f"#{anchor}-t{n}" for n, t in enumerate(record.tftp)}
     targets |= {("packet", m.packet): f"#{anchor}-p{m.packet}" for e in record.dhcp for m in e.messages}
+    targets |= {("packet", f.first_packet): f"#{anchor}-h{n}" for n, f in enumerate(record.http)}
+    targets |= {("packet", f.last_packet): f"#{anchor}-h{n}" for n, f in enumerate(record.http)}
     return targets | {("console", number): f"#{anchor}-L{number}" for number in console.numbers}
 
 

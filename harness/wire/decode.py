@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from harness.boot.events import ArpMessage, Event, FirstFrame
 from harness.boot.identity import sender
 from harness.wire import dhcp, scapy_read
+from harness.wire.http import HttpTracker
 from harness.wire.roots import SERVICES, RootTracker
 from harness.wire.scapy_read import Malformed
 from harness.wire.text import ip_text, mac_octets, mac_text
@@ -42,6 +43,7 @@ class FrameDecoder:
         self._emit = emit
         self._seen: set[bytes] = set()
         self._tftp = TftpTracker(emit, self._wrong)
+        self._http = HttpTracker(emit, self._wrong)
         self._root = RootTracker(emit)
         self._flows = self._tftp.flows
         self.malformed: list[tuple[int, str]] = []
@@ -73,6 +75,7 @@ class FrameDecoder:
     def finish(self, t: float) -> None:
         """The capture ended at `t`: what is still open gets its end."""
         self._tftp.finish(t)
+        self._http.finish(t)
 
     def note(self, number: int, reason: str) -> None:
         """Count a packet that was not even a frame."""
@@ -187,6 +190,7 @@ class FrameDecoder:
                 self._tftp.named(mac_octets(message.chaddr), sender(message).kind)
             if message.type == "DISCOVER":
                 self._tftp.restarted(mac_octets(message.chaddr), packet.t)
+                self._http.restarted(mac_octets(message.chaddr), packet.t)
             self._emit(message)
 
     def _tcp(self, number: int, t: float, data: bytes, span: tuple[int, int], *, addresses: bytes) -> None:
@@ -197,6 +201,8 @@ class FrameDecoder:
         flags = data[at + 13]
         if ours and flags & 0x12 == 0x02 and int.from_bytes(addresses[10:12]) in SERVICES:  # SYN without ACK
             self._root.connect(number, t, addresses, data[at + 4 : at + 8])
+            return
+        if self._http.segment(number, t, addresses, data, span, data[6:12], ours=ours):
             return
         payload = at + (data[at + 12] >> 4) * 4
         if payload + 4 + 12 < min(end, len(data)):  # a record mark, and an RPC message behind it

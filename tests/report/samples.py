@@ -13,6 +13,7 @@ from harness.boot.record import (
     DhcpStep,
     Evidence,
     Finding,
+    HttpFetch,
     MilestoneSeen,
     OsSeen,
     RootSeen,
@@ -142,6 +143,7 @@ def exchange(client: str, at: float, first: int, vendor: str, result: str = "ack
     )
     return DhcpExchange(
         client=client,
+        asked_by={"firmware": "eeprom", "os": "klibc"}[client],
         xid=0x2611B3F1,
         mac=MAC,
         start=T0 + at,
@@ -195,6 +197,36 @@ def transfers(prefix: str = SERIAL + "/", at: float = 5.34) -> tuple[TftpTransfe
         packet, port = last + 1, port + 1
         at += seconds + (0.35 if path == "fixup4.dat" else 0.03)
     return tuple(made)
+
+
+def fetches(at: float = 5.4) -> tuple[HttpFetch, ...]:
+    """boot.sig there, boot.img twice: refused, then delivered."""
+
+    def fetch(name: str, dt: float, first: int, size: int, status: int = 200) -> HttpFetch:
+        return HttpFetch(
+            path=f"/net_install/{name}",
+            host=SERVER,
+            agent="rpiboot/1.0 (d03114; version:5f18ffb6 timestamp:1722344555)",
+            asked_by="eeprom",
+            result="complete" if status == 200 else "refused",
+            status=status,
+            status_text={200: "OK", 503: "Busy"}[status],
+            client_ip=ADDRESS,
+            client_port=40000,
+            server_ip=SERVER,
+            server_port=80,
+            start=T0 + at + dt,
+            end=T0 + at + dt + 1.5,
+            duration_s=1.5,
+            bytes=size,
+            length=size,
+            throughput=size / 1.5 if size else None,
+            sha256="ab" * 32 if size else None,
+            first_packet=first,
+            last_packet=first + 9,
+        )
+
+    return fetch("boot.sig", 0, 10, 300), fetch("boot.img", 2, 30, 0, 503), fetch("boot.img", 4, 60, 43_000_000)
 
 
 def _console() -> tuple[tuple[str, ...], dict[str, int]]:
@@ -427,7 +459,8 @@ def hostile(board: str = "pi4-evil") -> BootRecord:
         failed_stage="firmware",
         reason=EVIL,
         tftp=files,
-        dhcp=(good().dhcp[0].model_copy(update={"vendor_class": EVIL, "messages": offers}),),
+        http=tuple(f.model_copy(update={"path": EVIL, "status_text": EVIL, "asked_by": EVIL}) for f in fetches()),
+        dhcp=(good().dhcp[0].model_copy(update={"vendor_class": EVIL, "asked_by": EVIL, "messages": offers}),),
         milestones=(MilestoneSeen(name=EVIL, t=T0 + 9, line=1, text=EVIL, fields={EVIL: EVIL}),),
         findings=(Finding(id="x", title=EVIL, stage="firmware", who=EVIL, remedy=EVIL),),
         machine={EVIL: EVIL, "changes": [EVIL]},

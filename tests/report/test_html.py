@@ -185,6 +185,25 @@ def test_a_file_found_after_the_prefix_was_dropped_is_not_missing(tmp_path: Path
 
 
 @pytest.mark.gear  # long for a unit test
+def test_files_over_http_have_a_table_and_a_lane_of_their_own(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    samples.write_boot(run, samples.good(tftp=(), http=samples.fetches()))
+    page = page_of(run)
+    words = " ".join(page.words.split())
+    assert "Files over HTTP 3 requests" in words
+    assert "refused 503 Busy" in words
+    assert "/net_install/boot.img" in words
+    assert "Files over TFTP" not in words
+    assert [tag for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "broken"]
+    assert "HTTP" in [text.strip() for text in page.texts]
+
+
+def test_who_asked_for_an_address_is_told(the_page: Page) -> None:
+    words = " ".join(the_page.words.split())
+    assert "firmware (eeprom): ack" in words
+    assert "os (klibc): ack" in words
+
+
 def test_a_ten_megabyte_console_is_bounded(tmp_path: Path) -> None:
     console = b"".join(
         b"[%9d.123456] a line of the kernel that says the same again and again\r\n" % n for n in range(150_000)
