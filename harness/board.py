@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from harness.boot.expect import Expectation
 from harness.errors import BootFailure, HarnessBug, HarnessError, InfraError
-from harness.gear import Gear
+from harness.gear import Gate, Gear
+from harness.losing import ClassGone, ConsoleSilent, take_power, wait
+from harness.power.evidence import Loss
 from harness.power.journal import JournaledPort, PowerJournal
 from harness.replay import replay
 from harness.result import Boot
@@ -42,6 +44,7 @@ class Board:
     _console: ConsoleLog | None = field(default=None, repr=False)
     _shell: Shell | None = field(default=None, repr=False)
     _folder: Path | None = field(default=None, repr=False)
+    _off_since: float | None = field(default=None, repr=False)
 
     @property
     def shell(self) -> Shell:
@@ -56,6 +59,7 @@ class Board:
         Never raises for what the board, its server or the gear did: the verdict says it, and `error` holds what ended the watch.
         KeyboardInterrupt passes through, with the record written. All files lie in the boot's folder.
         """
+        logged_in = self._shell is not None
         self.release()
         folder = self._folder = self.run.boot_folder(self.name)
         expectation = self.expectation.model_copy(update={"until": until})
@@ -64,7 +68,7 @@ class Board:
         error: BaseException | None = None
         self.viewer.began(self.name, expectation.budgets)
         try:
-            self._follow(watch, folder, until)
+            self._follow(watch, folder, until, logged_in=logged_in)
         except BaseException as caught:
             error = caught
         boot = self._judge(watch, folder, error)
@@ -80,6 +84,7 @@ class Board:
         self.release()
         if self._folder is not None:
             self._power(self._folder, lambda _edge: None).off()
+            self._off_since = time.monotonic()
             self.gear.released()
 
     def release(self) -> None:
@@ -92,18 +97,19 @@ class Board:
     def _power(self, folder: Path, on_edge: Callable[[PowerEdge], None]) -> JournaledPort:
         return JournaledPort(self.gear.power(folder), PowerJournal(folder, on_edge))
 
-    def _follow(self, watch: Watch, folder: Path, until: str) -> None:
+    def _follow(self, watch: Watch, folder: Path, until: str, *, logged_in: bool) -> None:
         power = self._power(folder, watch.emit)
-        if power.state() != "off":
-            power.off()
-            time.sleep(self.off_time)  # capacitors: a board that was off too briefly has not lost its state
-        self.gear.prepare(until)
+        gate = Gate(watch.emit)
         with ExitStack() as stack:
             if self.gear.open_console is not None:
-                self._console = self.gear.open_console(folder, watch.emit, watch.fail)
+                self._console = self.gear.open_console(folder, gate, watch.fail)
+            self._without_power(power, logged_in=logged_in)
+            self.gear.prepare(until)
             if self.gear.open_capture is not None:
                 stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))
+            gate.open()
             power.on()
+            self._off_since = None
             stages = list(watch.tracker.marks)
             last = stages.index(until)
             watch.until(stages[min(last, stages.index("userspace"))])
@@ -111,6 +117,27 @@ class Board:
                 self._log_in(watch)
             watch.drain()
             watch.ended("login" if until == "login" else "until")
+
+    def _without_power(self, power: JournaledPort, *, logged_in: bool) -> None:
+        """The board off for `off_time` at least, with what proves it on the journal. InfraError: it cannot be switched, or
+        lives on without its port."""
+        if power.state() == "off":
+            # Capacitors: a board that was off too briefly has not lost its state.
+            since = self._off_since if self._off_since is not None else time.monotonic()
+            wait(since, self.off_time)
+            power.journal.loss(Loss(None, "it was off when the boot began, as its power port says"))
+        else:
+            with ExitStack() as stack:
+                signs = list(self.gear.signs())
+                if (delivers := getattr(power.port, "delivers", None)) is not None:
+                    signs.append(ClassGone(delivers))
+                if self._console is not None and self.off_time >= 1.0:
+                    # A shell of ours has its echo off; an empty line brings its prompt.
+                    silent = ConsoleSilent(self._console, b"\n" if logged_in else b".")
+                    stack.callback(silent.close)
+                    signs.append(silent)
+                take_power(power, self.off_time, signs)
+        self._off_since = time.monotonic()
 
     def _log_in(self, watch: Watch) -> None:
         """The dialogue, then a few questions to the system whose answers stand on the console, and so on the record."""

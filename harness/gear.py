@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.boot.events import Event
+from harness.clock import now
 from harness.errors import HarnessError, InfraError
 
 if TYPE_CHECKING:
     from harness.console.log import ConsoleLog
+    from harness.losing import Sign
     from harness.power.port import PowerPort
     from harness.power.virtual import VirtualPort
     from harness.servers import Rig
@@ -25,6 +28,21 @@ Fail = Callable[[HarnessError], None]
 
 #: How often the emulator behind a board is asked whether it still lives, seconds.
 _ALIVE_EVERY = 0.5
+
+
+class Gate:
+    """Lets events pass that happen after it was opened: what a board says before its power-on is not of this boot."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._since = math.inf
+
+    def open(self) -> None:
+        self._since = now()
+
+    def __call__(self, event: Event) -> None:
+        if event.t >= self._since:
+            self._emit(event)
 
 
 def _nothing() -> None:
@@ -42,7 +60,8 @@ class Gear:
     power: the power port, for a boot with this folder. open_console, open_capture: take the boot's folder, where to put
     events, and whom to tell of a failure; the console reads when it is returned, the capture once it is entered. prepare:
     makes the server ready for the next boot up to a stage (a clean root), and waits for the board's turn where only so many
-    may run. alive: raises InfraError when something behind the board has died. released: the board is off.
+    may run. alive: raises InfraError when something behind the board has died. released: the board is off. signs: what shows,
+    besides console and power port, whether the board has power.
     """
 
     power: Callable[[Path], PowerPort]
@@ -51,6 +70,7 @@ class Gear:
     prepare: Callable[[str], None] = _ready
     alive: Callable[[], None] = _nothing
     released: Callable[[], None] = _nothing
+    signs: Callable[[], Sequence[Sign]] = tuple
 
 
 def serial_console(port: str, baud: int) -> Callable[[Path, Emit, Fail], ConsoleLog]:

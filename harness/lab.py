@@ -24,6 +24,7 @@ from harness.config import (
 from harness.errors import ConfigError, InfraError
 from harness.gear import Gear, Pulse, emulated_console, local_capture, rig_capture, serial_console
 from harness.guests import Guests, folder_for
+from harness.losing import LinkDown, local_carrier
 from harness.masking import masked
 from harness.models import MODELS
 from harness.run import Run
@@ -264,6 +265,7 @@ class Lab(AbstractContextManager["Lab"]):
             prepare=lambda until: self._prepare(rig, config.name, until),
             alive=Pulse(rig, config.name, power),
             released=lambda: self._guests.give_back(config.name),
+            signs=lambda: (LinkDown(lambda: rig.carrier(config.name)),),
         )
         return self._make(config, gear)
 
@@ -302,6 +304,11 @@ class Lab(AbstractContextManager["Lab"]):
             open_capture=local_capture(wire.interface, config.mac, wire.filter)
             if isinstance(wire, InterfaceWire)
             else None,
+            signs=lambda: (
+                (LinkDown(lambda: local_carrier(wire.interface)),)
+                if isinstance(wire, InterfaceWire) and wire.direct
+                else ()
+            ),
         )
         return self._make(config, gear)
 

@@ -103,9 +103,9 @@ def _power(folder: Path) -> list[Event]:
     path = folder / "power.jsonl"
     if not path.exists():
         return []
-    from harness.power.journal import edges_of  # noqa: PLC0415
+    from harness.power.journal import events_of  # noqa: PLC0415
 
-    return list(edges_of(path))
+    return list(events_of(path))
 
 
 def _at_the_end(whole: ConsoleInfo, folder: Path, ended: Ended | None) -> ConsoleInfo:

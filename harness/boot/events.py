@@ -23,6 +23,15 @@ class PowerEdge:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerLoss:
+    """What is known of the board's loss of power before this boot. proved: True, by what `detail` names; None, nobody knows."""
+
+    t: float
+    proved: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FirstFrame:
     """The first Ethernet frame with the board's MAC as source: the link is up at the latest now."""
 
@@ -215,6 +224,7 @@ class Ended:
 
 Event = (
     PowerEdge
+    | PowerLoss
     | FirstFrame
     | DhcpMessage
     | ArpMessage

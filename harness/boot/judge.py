@@ -15,6 +15,7 @@ from harness.boot.events import (
     Milestone,
     NfsMount,
     PowerEdge,
+    PowerLoss,
     RootConnect,
     TransferEnded,
     TransferStarted,
@@ -30,6 +31,7 @@ from harness.boot.record import (
     Evidence,
     MilestoneSeen,
     OsSeen,
+    PowerLossSeen,
     RootSeen,
     Stage,
     StageVerdict,
@@ -64,7 +66,8 @@ def judge(
     artefacts: dict[str, str] | None = None,
 ) -> BootRecord:
     """The record of one boot. Events may come in any order."""
-    ordered = _of_this_boot(in_order(events))
+    everything = in_order(events)
+    ordered = _of_this_boot(everything)
     tracker = StageTracker(expectation)
     for event in ordered:
         tracker.feed(event)
@@ -116,11 +119,18 @@ def judge(
         ),
         capture=capture,
         console=console,
+        power_loss=_power_loss(everything),
         machine=machine,
         clock_step_s=sum(event.seconds for event in ordered if isinstance(event, ClockStep)),
         findings=findings,
         artefacts=artefacts or {},
     )
+
+
+def _power_loss(everything: Sequence[Event]) -> PowerLossSeen | None:
+    """It lies before the power-on with which the boot begins."""
+    loss = next((event for event in everything if isinstance(event, PowerLoss)), None)
+    return PowerLossSeen(t=loss.t, proved=loss.proved, text=loss.detail) if loss is not None else None
 
 
 def _started(ordered: Sequence[Event]) -> float:

@@ -238,6 +238,16 @@ class CaptureInfo(Part):
     complete: bool = True
 
 
+class PowerLossSeen(Part):
+    """How it was proven that the board lost its power before this boot. proved: true, by what `text` names ("link down", "PoE
+    class gone", "console silent"); null: nobody can know, and `text` says why.
+    """
+
+    t: float
+    proved: bool | None
+    text: str
+
+
 class ConsoleInfo(Part):
     file: str = "console.log"
     bytes: int = 0
@@ -269,6 +279,7 @@ class BootRecord(Part):
     milestones: tuple[MilestoneSeen, ...] = ()
     capture: CaptureInfo | None = None
     console: ConsoleInfo | None = None
+    power_loss: PowerLossSeen | None = None
     machine: dict[str, Any] | None = None
     clock_step_s: float = 0.0
     findings: tuple[Finding, ...] = ()

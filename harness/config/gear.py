@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from harness.config.otp import Flag
 from harness.config.power import (
     DRIVERS,
     CommandPower,
@@ -38,6 +39,8 @@ class InterfaceWire(Section):
     """Its name, as `ip link` shows it."""
     filter: str | None = Field(default=None, min_length=1, max_length=1000, examples=["not port 22"])
     """Capture only what this pcap filter (man pcap-filter) lets through."""
+    direct: Flag = False
+    """The board's own cable ends in this interface (no switch between): its link then proves that the board lost power."""
 
 
 class EmulatedPower(Section):

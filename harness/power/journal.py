@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import clock
-from harness.boot.events import PowerEdge
+from harness.boot.events import PowerEdge, PowerLoss
 from harness.errors import ConfigError, InfraError
 from harness.power.evidence import Evidence, Loss
 from harness.power.port import PowerPort, State, cycle
@@ -89,12 +89,17 @@ class JournaledPort:
 
 
 def edges_of(path: Path) -> list[PowerEdge]:
-    """The edges in a power.jsonl, in order; torn or senseless lines are passed over. ConfigError: it cannot be read."""
+    """The edges in a power.jsonl, in order. ConfigError: it cannot be read."""
+    return [event for event in events_of(path) if isinstance(event, PowerEdge)]
+
+
+def events_of(path: Path) -> list[PowerEdge | PowerLoss]:
+    """All of a power.jsonl, in order; torn or senseless lines are passed over. ConfigError: it cannot be read."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise ConfigError(f"the power journal cannot be read: {error.strerror or error}", place=str(path)) from error
-    edges = []
+    events: list[PowerEdge | PowerLoss] = []
     for line in lines:
         try:
             row = json.loads(line)
@@ -102,5 +107,7 @@ def edges_of(path: Path) -> list[PowerEdge]:
             continue
         match row:
             case {"t": float() | int() as t, "on": bool(on), "phase": "asked" | "confirmed" as phase, **rest}:
-                edges.append(PowerEdge(float(t), on, phase, str(rest.get("detail", ""))))
-    return edges
+                events.append(PowerEdge(float(t), on, phase, str(rest.get("detail", ""))))
+            case {"t": float() | int() as t, "phase": "loss", "proved": bool() | None as proved, **rest}:
+                events.append(PowerLoss(float(t), proved, str(rest.get("detail", ""))))
+    return events

@@ -33,10 +33,15 @@ class PoeSnmpPort(SwitchedPort):
             raise Refused(f"port {self._port.index}: {cause}")
         return now.state
 
+    def delivers(self) -> bool | None:
+        """Whether the port delivers power to a device whose class it has found; None: it does not say. InfraError."""
+        state = self.state()
+        return None if state == "unknown" else state == "on"
+
     def lost_power(self) -> bool | None:
         """Evidence for `cycle`: whether the port delivers nothing now, so that its PoE class is gone; None: it does not say."""
-        state = self.state()
-        return None if state == "unknown" else state == "off"
+        delivers = self.delivers()
+        return None if delivers is None else not delivers
 
     def _switch(self, want: Want) -> None:
         with self._lock:

@@ -120,6 +120,13 @@ def cycle(
     since = monotonic()
     while (left := since + off_time - monotonic()) > 0:
         sleep(left)
+    loss = checked_loss(port, off_time, evidence)
+    port.on()
+    return loss
+
+
+def checked_loss(port: PowerPort, off_time: float, evidence: Sequence[Evidence]) -> Loss:
+    """What is known of a board's loss of power, after its port was off for `off_time` seconds. InfraError as in `cycle`."""
     if (state := port.state()) == "on":
         raise InfraError(
             f"{port.identity} is {state} again before it was told to: the board was not without power for {off_time:g} s",
@@ -131,5 +138,4 @@ def cycle(
             f"{port.identity} says off, but the board did not lose power: {loss.words}",
             remedy="is this the board's port? is it fed by anything else (USB, HDMI, a second supply, a relay that sticks)?",
         )
-    port.on()
     return loss

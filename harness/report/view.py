@@ -181,6 +181,8 @@ def _facts(record: BootRecord) -> list[tuple[str, str]]:
         ("Started", text.clock_time(record.started)),
         ("Watched for", text.duration(record.duration_s)),
     ]
+    if (loss := record.power_loss) is not None:
+        facts.append(("Without power", f"proven: {loss.text}" if loss.proved else loss.text))
     if capture is not None:
         lost = "0 dropped" if capture.dropped == 0 else f"{capture.dropped:,} DROPPED"
         cut = "" if capture.complete else ", not complete"

@@ -158,5 +158,9 @@ def test_power_edges_are_journaled_asked_before_confirmed(run: Run, pty: Pty) ->
     boot = board.boot()
     board.off()
     rows = [json.loads(line) for line in (boot.folder / "power.jsonl").read_text().splitlines()]
-    assert [(row["on"], row["phase"]) for row in rows[:2]] == [(True, "asked"), (True, "confirmed")]
-    assert rows[0]["t"] <= rows[1]["t"]
+    assert [(row.get("on"), row["phase"]) for row in rows[:3]] == [
+        (None, "loss"),
+        (True, "asked"),
+        (True, "confirmed"),
+    ]
+    assert rows[1]["t"] <= rows[2]["t"]

@@ -51,9 +51,11 @@ def switch_of(lab: Lab) -> EmulatedPoe:
 
 
 def test_a_boot_by_snmp_and_the_next_one(lab: Lab) -> None:
-    for _ in range(2):
+    for proven in ("it was off when the boot began, as its power port says", "link down, PoE class gone"):
         boot = lab.board("pi4-a").boot(until="dhcp")
         assert boot.verdict == "passed", boot.record.reason
+        assert boot.record.power_loss is not None
+        assert boot.record.power_loss.text == proven
         last = edges_of(boot.folder / "power.jsonl")[-1]
         assert (last.on, last.phase, last.detail) == (True, "confirmed", "deliveringPower, class 4")
         assert (boot.folder / "capture.pcapng").stat().st_size > 500, "its files are in this boot's folder"
