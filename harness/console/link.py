@@ -5,6 +5,7 @@ A line that drops again at once after it was opened (a serial server whose port 
 counts on, and so do the pauses.
 """
 
+import re
 import threading
 import time
 
@@ -17,6 +18,10 @@ _FIRST, _LONGEST = 0.1, 2.0
 
 #: Seconds that a line must stay open to have returned.
 _STAYS = 1.0
+
+#: A pty by its number. When it has gone, the next program that makes a pty gets the number: opening it again would lock and
+#: read somebody else's terminal. (A pty that comes back, as socat's, has a name of its own: a link that is made anew.)
+_PTY = re.compile(r"/dev/pts/\d+")
 
 
 class Link:
@@ -62,6 +67,10 @@ class Link:
         stop.wait(self._pause)
         if stop.is_set():
             return "", None
+        if _PTY.fullmatch(self.name):
+            self._pause = _LONGEST
+            what = "the console vanished, and a pty that has gone does not come back"
+            return "", self._give_up(what, "look at what ended the program on its other side")
         self._pause = min(2 * self._pause, _LONGEST)
         before = self.name
         try:
@@ -76,7 +85,7 @@ class Link:
         return time.monotonic() - (self._gone_since or 0.0)
 
     def _give_up(self, what: str, remedy: str) -> HarnessError | None:
-        if self._given_up or self._away() <= self._reconnect_for:
+        if self._given_up or (self._away() <= self._reconnect_for and not _PTY.fullmatch(self.name)):
             return None
         self._given_up = True
         return InfraError(what, place=self.name, remedy=remedy)

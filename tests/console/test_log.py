@@ -145,9 +145,24 @@ def test_a_pty_that_closes_mid_boot_is_an_infra_error_once_and_the_console_is_no
             pass
     (error,) = watch.errors
     assert isinstance(error, InfraError)
-    assert "did not come back within 0 s" in error.what
+    assert "a pty that has gone does not come back" in error.what
     assert watch.names()[-1] == "gap"
     assert _replayed(watch)
+
+
+def test_a_ptys_number_is_not_opened_again(tmp_path: Path) -> None:
+    """By then it is another program's terminal: a console that opened it would lock it, and take what it says."""
+    opened: list[ScriptPort] = []
+
+    def opener() -> ScriptPort:
+        opened.append(ScriptPort([transcripts.PI4_2021], gone="hung up", name="/dev/pts/7"))
+        return opened[-1]
+
+    watch = Watch(opener, tmp_path)
+    with watch.log:
+        assert watch.log.wait(lambda: bool(watch.errors), 20.0), "said at once: waiting would not bring it back"
+        assert watch.log._link.retry(threading.Event()) == ("", None), "and once"
+    assert len(opened) == 1
 
 
 def test_a_line_that_drops_as_soon_as_it_is_opened_did_not_return(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class Pty:
         self.path = os.ttyname(self._port)
         # The script of a board speaks in a thread of its own, and may still speak when its test is over.
         self._plugged = threading.Lock()
+        self.readers: list[ConsoleLog] = []
 
     def say(self, text: str | bytes) -> None:
         """A board speaks on when nobody is connected; nobody hears it."""
@@ -80,6 +81,9 @@ class Pty:
             self._board = self._port = -1
 
     def close(self) -> None:
+        """The end of a test: also of whoever still reads here."""
+        for reader in self.readers:
+            reader.close()
         self.vanish()
 
 
@@ -108,6 +112,7 @@ def make_board(
     def console(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
         assert pty is not None
         log = ConsoleLog(pty.path, folder, on_event=emit, on_error=fail, reconnect_for=reconnect_for)
+        pty.readers.append(log)
         return log.start()
 
     port = power or MemoryPort(speak)
