@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from harness.power.port import PowerPort
     from harness.power.virtual import VirtualPort
     from harness.servers import Rig
-    from harness.wire.capture import Capture
-    from harness.wire.process import Process
 
 Emit = Callable[[Event], None]
 Fail = Callable[[HarnessError], None]
@@ -66,7 +65,7 @@ class Gear:
 
     power: Callable[[Path], PowerPort]
     open_console: Callable[[Path, Emit, Fail], ConsoleLog] | None = None
-    open_capture: Callable[[Path, Emit, Fail], Capture] | None = None
+    open_capture: Callable[[Path, Emit, Fail], AbstractContextManager[object]] | None = None
     prepare: Callable[[str], None] = _ready
     alive: Callable[[], None] = _nothing
     released: Callable[[], None] = _nothing
@@ -104,36 +103,6 @@ def emulated_console(port: str) -> Callable[[Path, Emit, Fail], ConsoleLog]:
             return open_port(path, BAUD)
 
         return ConsoleLog(once, folder, on_event=emit, on_error=fail, reconnect_for=0.0).start()
-
-    return opened
-
-
-def local_capture(interface: str, mac: str, extra: str | None) -> Callable[[Path, Emit, Fail], Capture]:
-    """A capture on an interface of this host that may see many boards. extra: a pcap filter of the user's."""
-
-    def opened(folder: Path, emit: Emit, fail: Fail) -> Capture:
-        from harness.wire.capture import Capture  # noqa: PLC0415
-        from harness.wire.filters import boot_filter  # noqa: PLC0415
-
-        own = boot_filter(mac)
-        text = f"({own}) and ({extra})" if extra else own
-        path = folder / "capture.pcapng"
-        return Capture(interface, path, macs={mac}, on_event=emit, on_error=fail, filter_text=text)
-
-    return opened
-
-
-def rig_capture(rig: Rig, host: str, tap: str, mac: str) -> Callable[[Path, Emit, Fail], Capture]:
-    """A capture on the board's own switch port in the emulated lab."""
-
-    def spawn(argv: Sequence[str], stdout_fd: int, stderr_fd: int) -> Process:
-        return rig.spawn(host, argv, stdout=stdout_fd, stderr=stderr_fd)
-
-    def opened(folder: Path, emit: Emit, fail: Fail) -> Capture:
-        from harness.wire.capture import Capture  # noqa: PLC0415
-
-        path = folder / "capture.pcapng"
-        return Capture(tap, path, macs={mac}, on_event=emit, on_error=fail, spawn=spawn)
 
     return opened
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.board import Board
 from harness.boot.expect import Expectation, ExpectedServer
 from harness.boot.stages import STAGES
+from harness.captures import capture_of, rig_capture
 from harness.config import (
     BoardConfig,
     EmulatedServer,
@@ -22,7 +23,7 @@ from harness.config import (
     SerialConsole,
 )
 from harness.errors import ConfigError, InfraError
-from harness.gear import Gear, Pulse, emulated_console, local_capture, rig_capture, serial_console
+from harness.gear import Gear, Pulse, emulated_console, serial_console
 from harness.guests import Guests, folder_for
 from harness.losing import LinkDown, local_carrier
 from harness.masking import masked
@@ -301,9 +302,7 @@ class Lab(AbstractContextManager["Lab"]):
         gear = Gear(
             power=lambda _folder: port(),
             open_console=serial_console(serial.port, serial.baud) if serial else None,
-            open_capture=local_capture(wire.interface, config.mac, wire.filter)
-            if isinstance(wire, InterfaceWire)
-            else None,
+            open_capture=capture_of(wire, config.mac),
             signs=lambda: (
                 (LinkDown(lambda: local_carrier(wire.interface)),)
                 if isinstance(wire, InterfaceWire) and wire.direct

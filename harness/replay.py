@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Judge a boot from the files of its folder. A live boot's record is made here too, so that a replay cannot differ from it.
 
-Files: expect.json (what the judge was told), power.jsonl, capture.pcapng, console.log + console.times, harness.jsonl,
-handover.json (the emulated machine). Each may be absent: then there is no evidence of that kind.
+Files: expect.json (what the judge was told), power.jsonl, capture.pcapng, clock.jsonl (of the host that captured), console.log +
+console.times, harness.jsonl, handover.json (the emulated machine). Each may be absent: then there is no evidence of that kind.
 """
 
 import json
@@ -21,6 +21,7 @@ from harness.errors import ConfigError
 
 ARTEFACTS = {
     "capture": "capture.pcapng",
+    "clock": "clock.jsonl",
     "console": "console.log",
     "console_times": "console.times",
     "power": "power.jsonl",
@@ -39,11 +40,12 @@ def replay(folder: Path) -> BootRecord:
     events: list[Event] = [*_power(folder), *own]
     capture = None
     if _has(folder / "capture.pcapng"):
+        from harness.wire.hostclock import clock_of  # noqa: PLC0415
         from harness.wire.replay import replay as replay_wire  # noqa: PLC0415 - brings scapy
 
         wire = replay_wire(folder / "capture.pcapng", {expectation.mac} if expectation.mac else None)
         events += wire.events
-        capture = wire.capture
+        capture = wire.capture.model_copy(update={"clock": clock_of(folder)})
     console = None
     if (folder / "console.log").exists():
         from harness.console.replay import milestones_of  # noqa: PLC0415

@@ -44,6 +44,33 @@ def capture_loss(facts: Facts) -> Iterator[Finding]:
         )
 
 
+#: Seconds: a comparison that is worse than this puts packets and console lines into the wrong order.
+_TOO_UNSURE = 0.1
+
+
+def capture_clock(facts: Facts) -> Iterator[Finding]:
+    """Stamps of another host's clock are only as good as what is known of it."""
+    clock = facts.capture.clock if facts.capture is not None else None
+    if clock is None:
+        return
+    if clock.stepped:
+        what = (
+            f"the clock of {clock.host}, which captured, moved by {clock.drift_s:+.3f} s against ours during the boot"
+        )
+    elif clock.uncertainty_s > _TOO_UNSURE:
+        what = f"the clock of {clock.host}, which captured, is known to ± {clock.uncertainty_s:.2f} s only"
+    else:
+        return
+    yield Finding(
+        id="capture-clock",
+        title=f"{what}: times of packets against those of console and power are not to be trusted",
+        stage="dhcp",
+        who="lab",
+        remedy=f"let one NTP server steer this host and {clock.host} (chrony), and look at the network between them",
+        severity="warning",
+    )
+
+
 def console_gaps(facts: Facts) -> Iterator[Finding]:
     """The console was away for a while."""
     for gap in facts.gaps:
@@ -73,7 +100,7 @@ def late(facts: Facts) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (infra, *NET_RULES, *OS_RULES, late, console_gaps, capture_loss)
+RULES: tuple[Rule, ...] = (infra, *NET_RULES, *OS_RULES, late, console_gaps, capture_loss, capture_clock)
 
 
 def find(facts: Facts) -> tuple[Finding, ...]:

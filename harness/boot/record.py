@@ -224,9 +224,22 @@ class OsSeen(Part):
     failed_units: tuple[str, ...] | None = None
 
 
+class CaptureClock(Part):
+    """The clock of another host that captured, held against ours: ahead by offset_s ± uncertainty_s at the start (the packets'
+    stamps are corrected by it); moved by drift_s until the end (None: it could not be asked then); stepped: more than a clock
+    drifts.
+    """
+
+    host: str
+    offset_s: float
+    uncertainty_s: float
+    drift_s: float | None = None
+    stepped: bool = False
+
+
 class CaptureInfo(Part):
     """packets: written to `file`; received: counted by the kernel's filter; dropped: lost for want of buffer; filter:
-    pcap-filter(7) text.
+    pcap-filter(7) text; clock: of the host that captured, when it is another.
     """
 
     packets: int
@@ -236,6 +249,7 @@ class CaptureInfo(Part):
     interface: str = ""
     filter: str = ""
     complete: bool = True
+    clock: CaptureClock | None = None
 
 
 class PowerLossSeen(Part):

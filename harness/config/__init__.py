@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Login,
         PluginPower,
         SerialConsole,
+        SshWire,
     )
     from harness.config.mistakes import LabFileError, Mistake
     from harness.config.reader import load, loads
@@ -56,6 +57,7 @@ __all__ = [
     "Secret",
     "SecretSource",
     "SerialConsole",
+    "SshWire",
     "board_index",
     "load",
     "loads",

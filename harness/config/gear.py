@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What stands around a board: wire, power port, serial console, login."""
+"""What stands around a board: power port, serial console, login."""
 
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from harness.config.otp import Flag
 from harness.config.power import (
     DRIVERS,
     CommandPower,
@@ -17,30 +16,10 @@ from harness.config.power import (
     UsbHubPower,
 )
 from harness.config.secret import SecretSource
-from harness.config.values import AbsolutePath, InterfaceName, Section, matching, mistake
+from harness.config.values import AbsolutePath, Section, matching, mistake
 
 #: Entry points of this group bring power drivers of other packages: `driver:` is the entry point's name.
 POWER_GROUP = "piboot.power"
-
-
-class EmulatedWire(Section):
-    """The network of the emulated lab; nothing of it touches the host's network."""
-
-    kind: Literal["emulated"]
-    """`emulated`."""
-
-
-class InterfaceWire(Section):
-    """A network interface of this host that sees the boards' packets: a mirror port, or the netboot server's own."""
-
-    kind: Literal["interface"]
-    """`interface`."""
-    interface: InterfaceName = Field(examples=["eth1"])
-    """Its name, as `ip link` shows it."""
-    filter: str | None = Field(default=None, min_length=1, max_length=1000, examples=["not port 22"])
-    """Capture only what this pcap filter (man pcap-filter) lets through."""
-    direct: Flag = False
-    """The board's own cable ends in this interface (no switch between): its link then proves that the board lost power."""
 
 
 class EmulatedPower(Section):
@@ -123,7 +102,6 @@ def _power_kind(value: Any) -> str | None:
     return "plugin" if driver in plugin_power_drivers() else None
 
 
-Wire = Annotated[EmulatedWire | InterfaceWire, Field(discriminator="kind")]
 Power = Annotated[
     Annotated[EmulatedPower, Tag("emulated")]
     | Annotated[PoeSnmpPower, Tag("poe-snmp")]

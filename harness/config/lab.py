@@ -12,18 +12,16 @@ from harness.config.gear import (
     Console,
     EmulatedConsole,
     EmulatedPower,
-    EmulatedWire,
-    InterfaceWire,
     Login,
     PluginPower,
     Power,
     SerialConsole,
-    Wire,
 )
 from harness.config.machine import check_machine
 from harness.config.otp import Flag, Otp, SdCard, check_rom
 from harness.config.server import EmulatedServer, ExternalServer, Server
 from harness.config.values import Label, Mac, ModelName, Name, Revision, Seconds, Section, SerialNumber, Speed
+from harness.config.wire import EmulatedWire, InterfaceWire, SshWire, Wire
 from harness.models import Model
 
 #: Stage budgets of emulated boards, seconds, where they differ from the model's. QEMU without KVM runs the kernel and
@@ -208,7 +206,7 @@ class LabConfig(Section):
         """Whether any board is emulated (a rig is needed)."""
         return any(board.emulated for board in self.boards.values())
 
-    def wire_of(self, board: BoardConfig) -> EmulatedWire | InterfaceWire | None:
+    def wire_of(self, board: BoardConfig) -> EmulatedWire | InterfaceWire | SshWire | None:
         return self.wires[board.wire] if board.wire is not None else None
 
     def server_of(self, board: BoardConfig) -> EmulatedServer | ExternalServer | None:
@@ -241,4 +239,5 @@ __all__ = [
     "Login",
     "PluginPower",
     "SerialConsole",
+    "SshWire",
 ]

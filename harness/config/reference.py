@@ -17,6 +17,7 @@ _SECTIONS = (
     ("`emulation:`", "EmulationDefaults"),
     ("`wires: NAME:` with `kind: emulated`", "EmulatedWire"),
     ("`wires: NAME:` with `kind: interface`", "InterfaceWire"),
+    ("`wires: NAME:` with `kind: ssh`", "SshWire"),
     ("`servers: NAME:` with `kind: emulated`", "EmulatedServer"),
     ("`servers: NAME:` with `kind: external`", "ExternalServer"),
     ("`servers: NAME: tftp:`", "Tftp"),

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Capturing a boot: tcpdump on an interface, its packets kept as pcapng and decoded while they come.
-
-At the end nothing that the kernel's ring still holds may be lost, but SIGINT ends tcpdump between two packets.
-SIGUSR1 makes it print its counters and go on: when it has written as many packets as the kernel has kept for it, it
-gets SIGINT.
-"""
+"""Capturing a boot: tcpdump on an interface, its packets kept as pcapng and decoded while they come."""
 
 import contextlib
 import fcntl
@@ -12,7 +7,6 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +15,13 @@ from harness.boot.events import Event
 from harness.boot.record import CaptureInfo
 from harness.clock import now
 from harness.errors import HarnessBug, HarnessError, InfraError
-from harness.wire import pcapng, scapy_read, tcpdump
+from harness.wire import ending, pcapng, scapy_read, tcpdump
 from harness.wire.decode import FrameDecoder
+from harness.wire.ending import Ending
 from harness.wire.filters import boot_filter
 from harness.wire.links import ETHERNET
 from harness.wire.pcapstream import PcapStream
+from harness.wire.place import HERE, Place
 from harness.wire.process import Process, Spawn, local
 from harness.wire.recorder import Recorder
 from harness.wire.replay import cooked
@@ -33,15 +29,7 @@ from harness.wire.replay import cooked
 LISTEN_TIMEOUT = 10.0
 """Seconds within which tcpdump must listen."""
 
-DRAIN_TIMEOUT = 5.0
-"""Seconds given to tcpdump to write what the ring holds when the capture is stopped."""
-
-END_TIMEOUT = 5.0
-"""Seconds within which tcpdump ends after SIGINT; then it is killed."""
-
 _PIPE = 1 << 20
-_ASK_EVERY = 0.02
-_MAX_SAID = 65536
 
 
 class Capture:
@@ -49,8 +37,9 @@ class Capture:
 
     macs: boards that are watched, None for all. on_event: takes the events, from the capture's own thread, in order.
     on_error: takes each error once, also from that thread: tcpdump or the stream failed (the capture is over then),
-    the file can no longer be written (decoding goes on), on_event raised. spawn: how tcpdump is started. filter_text:
-    pcap-filter(7), by default `boot_filter()`. snaplen: octets kept of a frame; buffer_kib: the kernel's ring.
+    the file can no longer be written (decoding goes on), on_event raised. spawn: how tcpdump is started; place: where, and how
+    its clock goes. filter_text: pcap-filter(7), by default `boot_filter()`. snaplen: octets kept of a frame; buffer_kib: the
+    kernel's ring.
 
     Entering raises InfraError (tcpdump missing, not allowed, no such interface, file cannot be made) or ConfigError
     (filter text). `errors`: all that on_error was told.
@@ -65,6 +54,7 @@ class Capture:
         on_event: Callable[[Event], None] = lambda _: None,
         on_error: Callable[[HarnessError], None] = lambda _: None,
         spawn: Spawn = local,
+        place: Place = HERE,
         filter_text: str | None = None,
         snaplen: int = tcpdump.SNAPLEN,
         buffer_kib: int = tcpdump.BUFFER_KIB,
@@ -76,14 +66,14 @@ class Capture:
         self.errors: list[HarnessError] = []
         self.packets = 0  # received by us
         self._on_event, self._on_error, self._spawn = on_event, on_error, spawn
+        self._place, self._ahead = place, round(place.ahead * 1_000_000)
         self._listen_timeout = listen_timeout
         self._argv = tcpdump.command(interface, self.filter, snaplen, buffer_kib)
         self._stream = PcapStream()
-        self._said = ""  # on stderr
+        self._talk = tcpdump.Talk()
+        self._ending = Ending(self._signal)
         self._ready = threading.Event()  # listening, or over
         self._stopping = threading.Event()
-        self._listening = self._drained = self._interrupted = False
-        self._asked_at = self._give_up_at = 0.0  # monotonic; 0: not yet
         self._started = self._stop_at = 0.0
         self._info: CaptureInfo | None = None
         self._recorder: Recorder
@@ -112,7 +102,7 @@ class Capture:
         except BaseException:
             self.stop()
             raise
-        if not self._listening:
+        if not self._talk.listening:
             self.stop()
             raise self._not_listening()
         return self
@@ -121,15 +111,15 @@ class Capture:
         self.stop()
 
     def stop(self) -> CaptureInfo:
-        """End the capture, within DRAIN_TIMEOUT + END_TIMEOUT seconds; what came until now is in the file and was
-        decoded. Further calls give the same. Not to be called from on_event.
+        """End the capture, within DRAIN_TIMEOUT + END_TIMEOUT seconds; what came until now is in the file and was decoded.
+        Further calls give the same. Not to be called from on_event.
         """
         if self._info is None:
             if not self._stopping.is_set():
                 self._stop_at = now()
                 self._stopping.set()
                 os.write(self._wake[1], b"\0")
-            self._thread.join(DRAIN_TIMEOUT + 3 * END_TIMEOUT)
+            self._thread.join(ending.DRAIN_TIMEOUT + 3 * ending.END_TIMEOUT)
             if self._thread.is_alive():
                 raise InfraError(
                     f"the capture on {self.interface} does not end", place=str(self.path), remedy="look for a hung disk"
@@ -137,6 +127,11 @@ class Capture:
             self._close(self._out[0], self._err[0], *self._wake)
             self._info = self._account()
         return self._info
+
+    @property
+    def label(self) -> str:
+        """The interface, for the record: "eth1", on another host "bench-pi:eth1"."""
+        return f"{self._place.name}:{self.interface}" if self._place.name else self.interface
 
     @property
     def info(self) -> CaptureInfo:
@@ -153,7 +148,7 @@ class Capture:
             failed = True
             self._report(_stream_error(error, self))
         status = self._end_process()
-        if self._listening and not failed and not self._stopping.is_set():
+        if self._talk.listening and not failed and not self._stopping.is_set():
             self._report(self._died(status))
         end = self._stop_at or now()
         self.decoder.finish(end)
@@ -169,45 +164,30 @@ class Capture:
             poll.register(fd, select.POLLIN)
         still_open = {out, err}
         while still_open:
-            for fd, _ in poll.poll(_ASK_EVERY * 1000 if self._give_up_at else None):
+            for fd, _ in poll.poll(ending.ASK_EVERY * 1000 if self._ending.begun else None):
                 piece = os.read(fd, _PIPE)
                 if fd == wake or not piece:
                     poll.unregister(fd)
                     still_open.discard(fd)
-                    self._give_up_at = self._give_up_at or time.monotonic() + DRAIN_TIMEOUT
+                    self._ending.begin()
                 elif fd == out:
                     self._packets(piece)
                 else:
                     self._hear(piece)
-            if self._give_up_at and not self._step_down():
+            if self._ending.begun and not self._ending.step(self._talk, wanted=self._stopping.is_set()):
                 return
-
-    def _step_down(self) -> bool:
-        """One step towards the end: counters, SIGINT, wait. False when tcpdump had its time."""
-        moment = time.monotonic()
-        if self._interrupted or not self._stopping.is_set():
-            return moment < self._give_up_at
-        counts = tcpdump.counters(self._said)
-        self._drained = self._asked_at > 0 and counts is not None and tcpdump.drained(counts)
-        if self._drained or moment >= self._give_up_at or not self._listening:
-            self._interrupted = True
-            self._give_up_at = moment + END_TIMEOUT
-            self._signal(signal.SIGINT)
-        elif moment >= self._asked_at + _ASK_EVERY:
-            self._asked_at = moment
-            self._said = ""
-            self._signal(signal.SIGUSR1)
-        return True
 
     def _packets(self, piece: bytes) -> None:
         """To the file first: whoever is told of an event finds its packet there."""
         began = self._stream.link is not None
         packets = list(self._stream.feed(piece))
+        if ahead := self._ahead:
+            packets = [(micro - ahead, data, length) for micro, data, length in packets]
         link = self._stream.link
         if link is None:
             return
         if not began:
-            self._recorder.begin(self.interface, link, self._stream.snaplen, self.filter)
+            self._recorder.begin(self.label, link, self._stream.snaplen, self.filter)
         if packets:
             self._recorder.add([pcapng.packet(*packet) for packet in packets])
         self._report_file()
@@ -220,9 +200,8 @@ class Capture:
                 cooked(self.decoder, self.packets, micro / 1_000_000, link, data)
 
     def _hear(self, piece: bytes) -> None:
-        self._said = (self._said + piece.decode("utf-8", "backslashreplace"))[-_MAX_SAID:]
-        if not self._listening and tcpdump.LISTENING in self._said:
-            self._listening = True
+        self._talk.hear(piece)
+        if self._talk.listening:
             self._ready.set()
 
     def _emit(self, event: Event) -> None:
@@ -242,14 +221,14 @@ class Capture:
         """tcpdump has ended, or is made to; its status."""
         for _ in range(2):
             try:
-                return self._process.wait(END_TIMEOUT if self._give_up_at else 0.1)
+                return self._process.wait(ending.END_TIMEOUT if self._ending.begun else 0.1)
             except (TimeoutError, InfraError):
                 self._signal(signal.SIGKILL)
         return None
 
     def _report(self, error: HarnessError) -> None:
         self.errors.append(error)
-        if self._listening:  # before, it is raised on entry
+        if self._talk.listening:  # before, it is raised on entry
             with contextlib.suppress(Exception):
                 self._on_error(error)
 
@@ -265,11 +244,11 @@ class Capture:
 
         What the kernel received after everything before the stop had been written is not of the boot, nor counted.
         """
-        counts = tcpdump.counters(self._said)
+        counts = self._talk.counters()
         if counts is None:
             return None, None
         _, received, dropped = counts
-        return min(received, self.packets + dropped) if self._drained else received, dropped
+        return min(received, self.packets + dropped) if self._ending.drained else received, dropped
 
     def _account(self) -> CaptureInfo:
         received, dropped = self._kernel_counts()
@@ -279,7 +258,7 @@ class Capture:
             dropped=dropped or 0,
             received=received,
             file=self.path.name,
-            interface=self.interface,
+            interface=self.label,
             filter=self.filter,
             complete=dropped == 0 and received == written,
         )
@@ -298,17 +277,24 @@ class Capture:
     def _not_listening(self) -> HarnessError:
         if self.errors:
             return self.errors[0]
-        known = tcpdump.refused(self._said, self.interface, self.filter)
+        said, status = self._talk.said, self._process.returncode
+        known = self._place.explain(said, status) or tcpdump.refused(
+            said, self.interface, self.filter, self._place.name
+        )
         return known or InfraError(
-            f"tcpdump does not listen on {self.interface} within {self._listen_timeout:g} s: "
-            + tcpdump.last_words(self._said),
-            remedy=f"try `{' '.join(self._argv[:3])}` by hand",
+            f"tcpdump does not listen on {self.interface}{self._place.on} within {self._listen_timeout:g} s: "
+            + tcpdump.last_words(said),
+            remedy=f"try `{' '.join(self._argv[:3])}` by hand{self._place.on}",
         )
 
-    def _died(self, status: int | None) -> InfraError:
+    def _died(self, status: int | None) -> HarnessError:
+        known = self._place.explain(self._talk.said, status)
+        if known is not None:
+            return known
         how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
         return InfraError(
-            f"tcpdump on {self.interface} {how} in the middle of the boot: {tcpdump.last_words(self._said)}",
+            f"tcpdump on {self.interface}{self._place.on} {how} in the middle of the boot: "
+            + tcpdump.last_words(self._talk.said),
             place=str(self.path),
             remedy="see whether the interface went away or somebody ended tcpdump",
         )

@@ -22,12 +22,36 @@ BUFFER_KIB = 131072
 
 LISTENING = "listening on"
 
+_MAX_SAID = 65536
+
+GRANT = "sudo setcap cap_net_raw=ep $(readlink -f $(command -v tcpdump))"
+"""What gives it, once, the only right that it needs: to open packet sockets (packet(7)); promiscuous mode needs no other."""
+
 _COUNTER = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel)")
 
 
 def command(interface: str, filter_text: str, snaplen: int, buffer_kib: int) -> list[str]:
     options = ["-i", interface, "-s", str(snaplen), "-B", str(buffer_kib), "--immediate-mode", "-U", "-n", "-w", "-"]
     return ["tcpdump", *options, *([filter_text] if filter_text else [])]
+
+
+class Talk:
+    """What it said on stderr, the last of it. listening: it has said that it captures now."""
+
+    def __init__(self) -> None:
+        self.said = ""
+        self.listening = False
+
+    def hear(self, piece: bytes) -> None:
+        self.said = (self.said + piece.decode("utf-8", "backslashreplace"))[-_MAX_SAID:]
+        self.listening = self.listening or LISTENING in self.said
+
+    def forget(self) -> None:
+        """What comes from now on counts."""
+        self.said = ""
+
+    def counters(self) -> tuple[int, int, int] | None:
+        return counters(self.said)
 
 
 def counters(said: str) -> tuple[int, int, int] | None:
@@ -60,21 +84,24 @@ def not_started(error: OSError) -> InfraError:
     return InfraError(f"tcpdump cannot be started: {error.strerror}", remedy="see whether `tcpdump -D` works")
 
 
-def refused(said: str, interface: str, filter_text: str) -> HarnessError | None:
-    """What keeps tcpdump from listening, by its own words (libpcap's, which are not translated); None: not known."""
+def refused(said: str, interface: str, filter_text: str, host: str = "") -> HarnessError | None:
+    """What keeps tcpdump from listening, by its own words (libpcap's, which are not translated); None: not known. host: where it
+    runs, "" for here.
+    """
+    on, there = (f" on {host}", f"on {host}: ") if host else ("", "")
     text, words = said.lower(), last_words(said)
     if "no such device" in text or "doesn't exist" in text:
         return InfraError(
-            f"there is no interface {interface!r} to capture on",
-            remedy="`ip -br link` lists the interfaces; a USB adapter may have been unplugged or renamed",
+            f"there is no interface {interface!r}{on} to capture on",
+            remedy=f"{there}`ip -br link` lists the interfaces; a USB adapter may have been unplugged or renamed",
         )
     if "permission" in text or "not permitted" in text:
         return InfraError(
-            f"no right to capture on {interface}: {words}",
-            remedy="run as root, or once: sudo setcap cap_net_raw,cap_net_admin=eip $(command -v tcpdump)",
+            f"no right to capture on {interface}{on}: {words}",
+            remedy=f"run as root, or {there or 'once: '}{GRANT}",
         )
     if "not up" in text or "network is down" in text:
-        return InfraError(f"the interface {interface} is down", remedy=f"ip link set {interface} up")
+        return InfraError(f"the interface {interface}{on} is down", remedy=f"{there}ip link set {interface} up")
     if "syntax error" in text or "filter expression" in text:
         return ConfigError(f"the capture filter is wrong: {words}", place=filter_text, remedy="see `man pcap-filter`")
     return None

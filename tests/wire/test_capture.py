@@ -16,7 +16,7 @@ import pytest
 
 from harness.boot.events import Event, TransferEnded
 from harness.errors import ConfigError, HarnessBug, HarnessError, InfraError
-from harness.wire import capture as module
+from harness.wire import ending
 from harness.wire.capture import Capture
 from harness.wire.filters import boot_filter
 from harness.wire.pcapfile import CaptureFile
@@ -200,7 +200,7 @@ def test_drops_are_on_the_record(tmp_path: Path) -> None:
 
 
 def test_ring_that_never_empties_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DRAIN_TIMEOUT", 0.2)
+    monkeypatch.setattr(ending, "DRAIN_TIMEOUT", 0.2)
     tcpdump, watch = Tcpdump(), Watch()
     tcpdump.received = 1000
     with watch.capture(tcpdump, tmp_path / "c") as capture:
@@ -209,8 +209,8 @@ def test_ring_that_never_empties_is_given_up(tmp_path: Path, monkeypatch: pytest
 
 
 def test_tcpdump_that_does_not_obey_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DRAIN_TIMEOUT", 0.1)
-    monkeypatch.setattr(module, "END_TIMEOUT", 0.1)
+    monkeypatch.setattr(ending, "DRAIN_TIMEOUT", 0.1)
+    monkeypatch.setattr(ending, "END_TIMEOUT", 0.1)
     tcpdump, watch = Tcpdump(deaf=True), Watch()
     with watch.capture(tcpdump, tmp_path / "c") as capture:
         tcpdump.send(FRAMES)
