@@ -48,7 +48,7 @@ def test_an_editor_sees_each_section_as_one_kind() -> None:
     """Of the sections that `kind:` or `driver:` selects among, no two take the same word (JSON schema's oneOf)."""
     sections = schema.schema()["$defs"]
     for kind, names in {
-        "kind": [("EmulatedWire", "InterfaceWire"), ("EmulatedServer", "ExternalServer")],
+        "kind": [("EmulatedWire", "InterfaceWire"), ("InterfaceWire", "SshWire"), ("EmulatedServer", "ExternalServer")],
         "driver": [
             ("EmulatedConsole", "SerialConsole"),
             ("EmulatedPower", "PluginPower"),
