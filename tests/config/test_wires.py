@@ -41,6 +41,7 @@ def test_a_wire_on_another_host() -> None:
         ("{kind: ssh, host: h, interface: eth1, port: 0}", "out of range"),
         ("{kind: ssh, host: h, interface: eth1, key: id}", "is not an absolute path"),
         ("{kind: ssh, interface: eth1}", "is missing"),
+        ("{kind: interface, interface: eth1, namespace: lab, direct: true}", "cannot be seen"),
         ("{kind: interface, interface: eth1, namespace: ../x}", "is not a namespace's name"),
     ],
 )
