@@ -170,7 +170,7 @@ def test_packages_are_those_that_dpkg_has_installed(tmp_path: Path) -> None:
 
 
 @needs_root
-@pytest.mark.netns
+@pytest.mark.qemu
 def test_arm64_programs_run_in_a_chroot() -> None:
     images = cached("light")
     interpreter = shutil.which("qemu-aarch64-static")
@@ -181,7 +181,7 @@ def test_arm64_programs_run_in_a_chroot() -> None:
 
 
 @needs_root
-@pytest.mark.netns
+@pytest.mark.qemu
 @pytest.mark.timeout(120)
 def test_a_command_that_ends_takes_no_other_commands_emulation_away(tmp_path: Path) -> None:
     images = cached("light")
