@@ -53,6 +53,10 @@ class Server:
         """Where a file lies that was asked for as `path` on the wire (servers collapse `//`); None when it is not at hand."""
         return self.tftp_root / path.lstrip("/") if self.tftp_root is not None else None
 
+    def file_over_http(self, path: str) -> Path | None:
+        """Where a file lies that was asked for as `path` of the web server; None when it is not at hand."""
+        return Path(self.expected.http_root) / path.lstrip("/") if self.expected.http_root is not None else None
+
 
 class Lab(AbstractContextManager["Lab"]):
     """An opened lab. Emulated servers start when the first board that needs them is lent, and end with the lab.
@@ -169,6 +173,8 @@ class Lab(AbstractContextManager["Lab"]):
                 root_types=facts.root_types,
                 root_options=facts.root_options,
                 cmdline=masked(rig.board(config.name).cmdline),
+                http=facts.http or None,
+                http_root=str(rig.www) if facts.http else None,
             )
         identity = {"serial_number": config.serial_number, "mac": config.mac}
         source = server.root_source_for(**identity, name=config.name)
@@ -181,6 +187,8 @@ class Lab(AbstractContextManager["Lab"]):
             root_source=source,
             root_server=source.partition(":")[0] if source else None,
             root_device=source,
+            http=server.http_for(**identity, name=config.name),
+            http_root=server.http.root if server.http else None,
         )
 
     def _make(self, config: BoardConfig, gear: Gear) -> Board:

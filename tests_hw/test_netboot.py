@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what tests name only in annotations costs nothing when they
     from pathlib import Path
 
     from harness.board import Board
-    from harness.boot.record import TftpTransfer
+    from harness.boot.record import HttpFetch, TftpTransfer
     from harness.lab import Server
     from harness.result import Boot
 
@@ -28,7 +28,13 @@ RETRANSMISSIONS_PERCENT = 0.5
 
 
 def firmware_files(boot: Boot) -> list[TftpTransfer]:
+    """What came over TFTP; nothing when the board took boot.img from a web server."""
     return [transfer for transfer in boot.tftp.complete if transfer.kind == "get"]
+
+
+def fetched_files(boot: Boot) -> list[HttpFetch]:
+    """What the firmware took from a web server: boot.sig and boot.img, in which all other files are."""
+    return [fetch for fetch in boot.http.complete if fetch.asked_by == "eeprom"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -52,7 +58,7 @@ def test_dhcp_exchange_is_right(boot: Boot, server: Server) -> None:
     last = firmware[-1]
     assert last.result == "ack" or MODELS[boot.record.model].bootloader == "rom"
     assert last.address not in (None, "0.0.0.0")  # noqa: S104 - "unset" in BOOTP
-    if server.expected.tftp is not None:
+    if server.expected.tftp is not None and not fetched_files(boot):
         assert last.tftp_server == server.expected.tftp
 
 
@@ -68,8 +74,14 @@ def test_only_the_expected_servers_answer_dhcp(boot: Boot, server: Server) -> No
 @pytest.mark.needs("firmware")
 def test_files_come_from_the_expected_server_and_prefix(boot: Boot, server: Server) -> None:
     """Every file that was delivered came from the board's own directory on the configured server."""
-    files = firmware_files(boot)
-    assert files
+    files, fetched = firmware_files(boot), fetched_files(boot)
+    assert files or fetched
+    if server.expected.http is not None:
+        urls = [f"http://{one.server_ip}:{one.server_port}{one.path}" for one in fetched]
+        wanted = server.expected.http if ":" in server.expected.http[7:] else _with_port(server.expected.http)
+        assert [url for url in urls if not url.startswith(wanted)] == []
+    if fetched and not files:
+        return
     if server.expected.tftp is not None:
         assert {transfer.server_ip for transfer in files} == {server.expected.tftp}
     if server.expected.prefix is None:
@@ -83,8 +95,12 @@ def test_files_come_from_the_expected_server_and_prefix(boot: Boot, server: Serv
 @pytest.mark.needs("firmware")
 def test_every_needed_file_is_delivered_whole(boot: Boot) -> None:
     """Firmware, config.txt, cmdline.txt, device tree and a kernel: asked for, and acknowledged to the last block."""
-    for name in MODELS[boot.record.model].needed:
-        assert boot.tftp[name].complete, f"{name}: {boot.tftp[name].result}"
+    fetched = fetched_files(boot)
+    files = boot.http if fetched else boot.tftp
+    for name in ("boot.sig", "boot.img") if fetched else MODELS[boot.record.model].needed:
+        assert files[name].complete, f"{name}: {files[name].result}"
+    for fetch in fetched:
+        assert fetch.length in (None, fetch.bytes), f"{fetch.path}: {fetch.bytes} of {fetch.length} bytes"
     for transfer in firmware_files(boot):
         assert transfer.tsize in (None, 0, transfer.bytes), (
             f"{transfer.path}: {transfer.bytes} of {transfer.tsize} bytes"
@@ -94,12 +110,13 @@ def test_every_needed_file_is_delivered_whole(boot: Boot) -> None:
 @pytest.mark.needs("firmware")
 def test_delivered_files_are_those_of_the_tftp_root(boot: Boot, server: Server) -> None:
     """What arrived over the wire is, byte for byte, what lies in the TFTP root."""
-    if server.tftp_root is None:
-        pytest.skip("the TFTP root is not on this machine (`tftp: root:` of the server)")
-    for transfer in firmware_files(boot):
-        path = server.file(transfer.path)
-        assert path is not None
-        assert transfer.sha256 == _sha256(path), f"{transfer.path} differs from {path}"
+    found = [(one.path, one.sha256, server.file(one.path)) for one in firmware_files(boot)]
+    found += [(one.path, one.sha256, server.file_over_http(one.path)) for one in fetched_files(boot)]
+    at_hand = [(asked, digest, path) for asked, digest, path in found if path is not None]
+    if not at_hand:
+        pytest.skip("the files are not on this machine (`root:` of the server's `tftp:` or `http:`)")
+    for asked, digest, path in at_hand:
+        assert digest == _sha256(path), f"{asked} differs from {path}"
 
 
 @pytest.mark.needs("firmware")
@@ -125,13 +142,17 @@ def test_the_capture_is_whole(boot: Boot) -> None:
 def test_kernel_command_line_is_that_of_cmdline_txt(boot: Boot, server: Server) -> None:
     """The kernel was started with every word of cmdline.txt, in its order (the firmware may add words of its own)."""
     assert boot.record.os is not None
-    if server.tftp_root is None:
-        pytest.skip("the TFTP root is not on this machine (`tftp: root:` of the server)")
-    path = server.file(boot.tftp["cmdline.txt"].path)
-    assert path is not None
-    wanted = [
-        word for word in masked(path.read_text()).split("\n")[0].split() if not word.startswith("console=serial0")
-    ]
+    if fetched_files(boot):
+        text = server.expected.cmdline
+        if text is None:
+            pytest.skip("cmdline.txt lies in boot.img")
+    else:
+        if server.tftp_root is None:
+            pytest.skip("the TFTP root is not on this machine (`tftp: root:` of the server)")
+        path = server.file(boot.tftp["cmdline.txt"].path)
+        assert path is not None
+        text = masked(path.read_text())
+    wanted = [word for word in text.split("\n")[0].split() if not word.startswith("console=serial0")]
     words = iter((boot.record.os.cmdline or "").split())
     missing = [word for word in wanted if word not in words]
     assert not missing, f"not on the kernel's command line, or not in this order: {missing}"
@@ -194,6 +215,12 @@ def test_nothing_was_found_that_stops_a_boot(boot: Boot) -> None:
     """The judge has no fault to name; its findings say who must do what."""
     faults = [finding for finding in boot.findings if finding.severity == "fault"]
     assert not faults, "\n".join(f"{finding.title}\n  -> {finding.who}: {finding.remedy}" for finding in faults)
+
+
+def _with_port(url: str) -> str:
+    """http://10.0.0.2/x/ with the port that it means."""
+    host, slash, rest = url[7:].partition("/")
+    return f"http://{host}:80{slash}{rest}"
 
 
 def _sha256(path: Path) -> str:

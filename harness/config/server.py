@@ -20,8 +20,9 @@ class EmulatedServer(Section):
 
     kind: Literal["emulated"]
     """`emulated`."""
-    topology: Literal["dnsmasq-nfs", "isc-hpa", "kea-atftpd"] = "dnsmasq-nfs"
-    """Set of services, with an NFS root: dnsmasq for DHCP and TFTP, ISC dhcpd with tftpd-hpa, or Kea with atftpd."""
+    topology: Literal["dnsmasq-nfs", "dnsmasq-http", "isc-hpa", "kea-atftpd"] = "dnsmasq-nfs"
+    """Set of services, with an NFS root: dnsmasq for DHCP and TFTP (`dnsmasq-http`: and a web server for boards with a 7 in their
+    BOOT_ORDER), ISC dhcpd with tftpd-hpa, or Kea with atftpd."""
     root: Literal["debian", "light"] = "debian"
     """Root file system that the boards get: a complete Debian, or a small one that logs in within seconds."""
     nfs: Literal["3", "4.1"] = "3"
@@ -46,12 +47,25 @@ def _source(value: str) -> str:
     host, colon, path = value.partition(":/")
     if not host or not colon or not path:
         raise mistake(f"{show(value)} is not an NFS source", 'write "SERVER:/path", as in "10.0.0.2:/srv/nfs/{serial}"')
+    return _known_words(value)
+
+
+def _known_words(value: str) -> str:
     for word in _PLACE_HOLDER.findall(value):
         if word not in {"serial", "mac", "name"}:
             raise mistake(
                 f"{show(value)} has the unknown place holder {{{plain(word)}}}", "known: {serial}, {mac}, {name}"
             )
     return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"http://\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?/([^\s?#]*/)?", value):
+        raise mistake(
+            f"{show(value)} is not the URL of a folder by address",
+            'write "http://10.0.0.2/net_install/", with its last slash: a bootloader knows no names and no HTTPS here',
+        )
+    return _known_words(value)
 
 
 class Tftp(Section):
@@ -64,6 +78,16 @@ class Tftp(Section):
     prefix: Annotated[str, AfterValidator(_prefix)] = Field(default="serial", examples=["serial"])
     """Folder that the files should come from: `serial` (the default of bootloaders), `mac`, `none` (the TFTP root), or
     a fixed one with its slash, `"pi4/"`."""
+
+
+class Http(Section):
+    """The web server that a board with a 7 in its BOOT_ORDER should fetch boot.sig and boot.img from."""
+
+    url: Annotated[str, AfterValidator(_url)] = Field(examples=["http://10.0.0.2/{serial}/"])
+    """Folder of both files, as HTTP_HOST, HTTP_PORT and HTTP_PATH of the EEPROM have it, with its last slash; {serial}, {mac}
+    (with dashes) and {name} stand for the board's."""
+    root: AbsolutePath | None = Field(default=None, examples=["/srv/www"])
+    """The server's root folder, when it is on this host: what was delivered is then compared with the files in it."""
 
 
 class NfsRoot(Section):
@@ -85,6 +109,8 @@ class ExternalServer(Section):
     """Addresses of all DHCP servers that may answer, proxies too; an answer from any other is a finding."""
     tftp: Tftp | None = Field(default=None, examples=[{"address": "10.0.0.2"}])
     """TFTP server."""
+    http: Http | None = Field(default=None, examples=[{"url": "http://10.0.0.2/{serial}/"}])
+    """Web server, for boards that boot over HTTP."""
     root: NfsRoot | None = Field(default=None, examples=[{"kind": "nfs", "source": "10.0.0.2:/srv/nfs/{serial}"}])
     """Root file system."""
 
@@ -97,11 +123,17 @@ class ExternalServer(Section):
 
     def root_source_for(self, *, serial_number: str, mac: str, name: str) -> str | None:
         """`root.source` with the board's own values in it; None when no root is described."""
-        if self.root is None:
-            return None
-        own = {"serial": serial_number, "mac": mac.replace(":", "-"), "name": name}
-        # Not str.format: a source is the user's text, and format reads attributes and makes fields of any width.
-        return _PLACE_HOLDER.sub(lambda match: own[match[1]], self.root.source)
+        return _filled(self.root.source, serial_number, mac, name) if self.root is not None else None
+
+    def http_for(self, *, serial_number: str, mac: str, name: str) -> str | None:
+        """`http.url` with the board's own values in it; None when no web server is described."""
+        return _filled(self.http.url, serial_number, mac, name) if self.http is not None else None
+
+
+def _filled(text: str, serial_number: str, mac: str, name: str) -> str:
+    own = {"serial": serial_number, "mac": mac.replace(":", "-"), "name": name}
+    # Not str.format: a source is the user's text, and format reads attributes and makes fields of any width.
+    return _PLACE_HOLDER.sub(lambda match: own[match[1]], text)
 
 
 Server = Annotated[EmulatedServer | ExternalServer, Field(discriminator="kind")]

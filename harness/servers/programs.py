@@ -21,6 +21,9 @@ class Requirement(NamedTuple):
 _REQUIREMENTS = (
     Requirement("unshare", "util-linux", "gives every rig its own namespaces", False),
     Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, "dnsmasq-nfs"),
+    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, "dnsmasq-http"),
+    Requirement("mkfs.vfat", "dosfstools", "makes boot.img", False, "dnsmasq-http"),
+    Requirement("mcopy", "mtools", "makes boot.img", False, "dnsmasq-http"),
     Requirement("dhcpd", "isc-dhcp-server", "DHCP server", False, "isc-hpa"),
     Requirement("in.tftpd", "tftpd-hpa", "TFTP server", True, "isc-hpa"),
     Requirement("kea-dhcp4", "kea-dhcp4-server", "DHCP server", False, "kea-atftpd"),

@@ -106,6 +106,7 @@ class Rig(AbstractContextManager["Rig"]):
             self._progress(f"boot files of {board.name}")
             lay_out(self.tftp_root, board, self.topology, self.boot_set)
         site = Site(self.keeper, logs, self._scratch.path, self.tftp_root, list(self.boards.values()), self.boot_set)
+        self.www = site.www
         setup = self.topology.setup(site)
         self.roots = roots = setup.roots
         if roots is not None:

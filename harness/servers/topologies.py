@@ -2,12 +2,13 @@
 """The topologies that there are, by name."""
 
 from harness.errors import ConfigError
+from harness.servers.dnsmasq_http import DnsmasqHttp
 from harness.servers.dnsmasq_nfs import DnsmasqNfs
 from harness.servers.isc_hpa import IscHpa
 from harness.servers.kea_atftpd import KeaAtftpd
 from harness.servers.topology import Topology, TopologyOptions
 
-TOPOLOGIES: dict[str, type[Topology]] = {kind.name: kind for kind in (DnsmasqNfs, IscHpa, KeaAtftpd)}
+TOPOLOGIES: dict[str, type[Topology]] = {kind.name: kind for kind in (DnsmasqNfs, DnsmasqHttp, IscHpa, KeaAtftpd)}
 
 
 def topology_named(name: str, options: TopologyOptions | None = None) -> Topology:

@@ -8,7 +8,7 @@ files hold and what a judge should expect.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -51,6 +51,11 @@ class ServerFacts:
     root_device: str
     root_types: tuple[str, ...]
     root_options: tuple[str, ...] = ()
+    http: str = ""
+
+    def with_http(self, url: str) -> "ServerFacts":
+        """The same for a board that takes boot.sig and boot.img from below this URL, which ends with a slash."""
+        return replace(self, http=url)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ class Site:
     tftp_root: Path
     boards: Sequence[VirtualBoard]
     boot_set: BootSetLike | None
+
+    @property
+    def www(self) -> Path:
+        """The root of a web server, if the topology has one."""
+        return self.scratch / "www"
 
     @property
     def serves_roots(self) -> bool:

@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The other EEPROM boards in an emulated lab: real dnsmasq, the capture judged; a Pi 5 to its login."""
 
-import hashlib
-import json
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +11,6 @@ import pytest
 from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run
-from harness.servers.programs import system_path
 from tests.servers.conftest import needs
 
 pytestmark = [
@@ -93,48 +87,3 @@ def test_a_pi_5_boots_to_its_login(open_lab: Callable[..., Lab]):
     handed = (boot.folder / "handover.json").read_text(encoding="utf-8")
     assert '"raspberrypi,5-model-b"' in handed
     assert "not a BCM2712" in handed
-
-
-@pytest.mark.skipif(not shutil.which("mkfs.vfat", path=system_path()), reason="needs mkfs.vfat: apt install dosfstools")
-@pytest.mark.skipif(not shutil.which("mcopy"), reason="needs mcopy: apt install mtools")
-def test_a_pi_5_boots_over_http(open_lab: Callable[..., Lab], tmp_path: Path):
-    """Python's web server hands out an image made by mkfs.vfat; the kernel in it runs."""
-    lab = open_lab("pi5", more="eeprom: {BOOT_ORDER: 0xe7, HTTP_HOST: 10.77.0.1, HTTP_PORT: 8000}")
-    rig = lab.rig_of("pi5-a")
-    image = boot_image(rig.tftp_root / "da591740", tmp_path / "www" / "net_install")
-    shutil.rmtree(rig.tftp_root / "da591740")
-    log = tmp_path / "web.log"
-    server = rig.spawn(
-        "server",
-        [sys.executable, "-u", "-m", "http.server", "8000", "--directory", str(tmp_path / "www")],
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        boot = lab.board("pi5-a").boot(until="kernel")
-    finally:
-        server.stop()
-    text = (boot.folder / "console.log").read_text(encoding="utf-8", errors="replace")
-    assert "Booting Linux on physical CPU" in text, text[-2000:]
-    assert "Boot mode: HTTP (07) order e" in text
-    assert not boot.record.tftp
-    asked = [line.split('"')[1] for line in log.read_text(encoding="utf-8").splitlines() if '"GET' in line]
-    assert asked == ["GET /net_install/boot.sig HTTP/1.1", "GET /net_install/boot.img HTTP/1.1"]
-    handed = json.loads((boot.folder / "handover.json").read_text(encoding="utf-8"))
-    assert any(hashlib.sha256(image.read_bytes()).hexdigest() in change for change in handed["changes"])
-
-
-def boot_image(files: Path, folder: Path) -> Path:
-    """boot.img and boot.sig in that folder, from a board's TFTP files."""
-    folder.mkdir(parents=True)
-    image = folder / "boot.img"
-    size = sum(path.stat().st_size for path in files.rglob("*") if path.is_file()) // 1024 + 16384
-    mkfs = shutil.which("mkfs.vfat", path=system_path())
-    assert mkfs is not None
-    for command in (
-        [mkfs, "-C", "-F", "32", str(image), str(max(size, 40960))],
-        ["mcopy", "-s", "-i", str(image), *map(str, sorted(files.iterdir())), "::"],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    (folder / "boot.sig").write_text(hashlib.sha256(image.read_bytes()).hexdigest() + "\n", encoding="ascii")
-    return image
