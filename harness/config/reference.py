@@ -21,6 +21,7 @@ _SECTIONS = (
     ("`servers: NAME:` with `kind: emulated`", "EmulatedServer"),
     ("`servers: NAME:` with `kind: external`", "ExternalServer"),
     ("`servers: NAME: tftp:`", "Tftp"),
+    ("`servers: NAME: http:`", "Http"),
     ("`servers: NAME: root:` (of an external server)", "NfsRoot"),
     ("`boards: NAME:`", "BoardConfig"),
     ("`boards: NAME: power:` with `driver: emulated`", "EmulatedPower"),
