@@ -2,13 +2,14 @@
 """The line of a console while it is there: opened, lost, opened again with growing pauses, and written to.
 
 A line that drops again at once after it was opened (a serial server whose port somebody else has) did not return: the outage
-counts on, and so do the pauses.
+counts on, and so do the pauses. A pseudo-terminal that has gone is not opened again: its name is another one's now.
 """
 
 import re
 import threading
 import time
 
+from harness.console import pseudo
 from harness.console.port import BytePort, Opener, PortGone
 from harness.errors import HarnessError, InfraError
 
@@ -33,6 +34,7 @@ class Link:
         self._open = opener
         self._reconnect_for = reconnect_for
         self._write_lock = threading.Lock()
+        self._trail: pseudo.Trail | None = None
         self._opened = 0.0
         self._gone_since: float | None = None
         self._pause = _FIRST
@@ -42,6 +44,7 @@ class Link:
         """InfraError, ConfigError: it cannot be opened."""
         port = self._open()
         self.name = port.name
+        self._trail = pseudo.trail(port.name)
         self._opened = time.monotonic()
         self.port = port
 
@@ -74,12 +77,22 @@ class Link:
         self._pause = min(2 * self._pause, _LONGEST)
         before = self.name
         try:
+            self._refuse_another()
             self.open()
         except HarnessError as error:
             what = f"the console vanished and did not come back within {self._reconnect_for:g} s: {error.what}"
             return "", self._give_up(what, error.remedy)
         renamed = f" as {self.name}" if self.name != before else ""
         return f"reopened{renamed} after {self._away():.1f} s", None
+
+    def _refuse_another(self) -> None:
+        """Before anything is opened: to open a terminal and take what is typed there would be the harm already."""
+        if self._trail is not None and pseudo.trail(self.name) == self._trail:
+            raise InfraError(
+                "it was a pseudo-terminal, and its name may be another program's by now",
+                remedy="let the program behind it make a link of its own whenever it starts (socat: pty,link=/run/console-1), "
+                "and name that link in lab.yaml",
+            )
 
     def _away(self) -> float:
         return time.monotonic() - (self._gone_since or 0.0)

@@ -2,6 +2,7 @@
 """A board's boot from power-on to verdict, with doubles for the gear: what every way of ending leaves behind."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def pty() -> Iterator[Pty]:
     line = Pty()
     yield line
     line.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name == f"console {line.path}"]
 
 
 def test_a_boot_by_console_alone_reaches_the_prompt(run: Run, pty: Pty) -> None:

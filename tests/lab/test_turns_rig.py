@@ -17,7 +17,6 @@ from tests.servers.conftest import needs
 pytestmark = [
     pytest.mark.netns,
     pytest.mark.qemu,
-    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces with a tap"),
     needs("dnsmasq-nfs"),
 ]
