@@ -15,7 +15,8 @@ servers:
     http: {url: "%s", root: /srv/www}
 boards:
   a:
-    {model: pi5, serial_number: "da591740", mac: "88:a2:9e:01:02:03", server: netboot, power: {driver: pdu, hostname: p, port: "1"}}
+    {model: pi5, serial_number: "da591740", mac: "88:a2:9e:01:02:03", server: netboot,
+     power: {driver: pdu, hostname: p, port: "1"}}
 """
 
 OWN = {"serial_number": "da591740", "mac": "88:a2:9e:01:02:03", "name": "a"}
