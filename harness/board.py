@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import journal
+from harness.boot.events import Noted
 from harness.boot.expect import Expectation
+from harness.clock import now
 from harness.errors import BootFailure, HarnessBug, HarnessError, InfraError
 from harness.gear import Gate, Gear
 from harness.losing import ClassGone, ConsoleSilent, take_power, wait
@@ -83,6 +86,7 @@ class Board:
         """Switch the board off and stop reading its console. InfraError when the power port does not obey."""
         self.release()
         if self._folder is not None:
+            self.gear.claim()
             self._power(self._folder, lambda _edge: None).off()
             self._off_since = time.monotonic()
             self.gear.released()
@@ -98,6 +102,10 @@ class Board:
         return JournaledPort(self.gear.power(folder), PowerJournal(folder, on_edge))
 
     def _follow(self, watch: Watch, folder: Path, until: str, *, logged_in: bool) -> None:
+        if remarks := self.gear.claim():
+            self._off_since = None  # others had it meanwhile
+        for remark in remarks:
+            journal.append(folder / "harness.jsonl", Noted(now(), remark))
         power = self._power(folder, watch.emit)
         gate = Gate(watch.emit)
         with ExitStack() as stack:

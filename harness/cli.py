@@ -43,12 +43,19 @@ def boot(
     speed: Annotated[float | None, typer.Option(help="Emulated boards: device delays N times as fast.")] = None,
     root: Annotated[str | None, typer.Option(help="Emulated servers: root file system, debian or light.")] = None,
     until: Annotated[str, typer.Option(help="The last stage to wait for.")] = "login",
+    wait: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Wait so long for a board that another run has.", min=0)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Boot one board, live, and judge it."""
     from harness.commands import boot_once  # noqa: PLC0415
 
-    _run(lambda: boot_once(board, lab=lab, reports=reports, speed=speed, root=root, until=until, as_json=as_json))
+    _run(
+        lambda: boot_once(
+            board, lab=lab, reports=reports, speed=speed, root=root, until=until, wait=wait, as_json=as_json
+        )
+    )
 
 
 @app.command()
@@ -125,6 +132,29 @@ def emulate(
             as_json=as_json,
         )
     )
+
+
+lab_app = typer.Typer(help="Show all boards of the lab: who has them, their power, their last boot.")
+app.add_typer(lab_app, name="lab")
+
+
+@lab_app.callback(invoke_without_command=True)
+def lab_(
+    context: typer.Context, lab: LabOption = LAB, reports: ReportsOption = REPORTS, as_json: JsonOption = False
+) -> None:
+    """Show all boards of the lab: who has them, their power, their last boot."""
+    if context.invoked_subcommand is None:
+        from harness.commands_lab import show_lab  # noqa: PLC0415
+
+        _run(lambda: show_lab(lab, reports=reports, as_json=as_json))
+
+
+@lab_app.command()
+def release(board: Annotated[str, typer.Argument(help="The board's name.")], lab: LabOption = LAB) -> None:
+    """Free a board whose run was killed or hangs, and bring its power where the lab's policy says."""
+    from harness.commands_lab import release_board  # noqa: PLC0415
+
+    _run(lambda: release_board(board, lab=lab))
 
 
 @app.command()

@@ -36,6 +36,7 @@ def boot_once(
     speed: float | None,
     root: str | None,
     until: str,
+    wait: float | None,
     as_json: bool,
 ) -> int:
     """One boot, live on stderr (with --json) or stdout; the report is written whatever happens."""
@@ -59,7 +60,7 @@ def boot_once(
         raise
     try:
         with LiveView(out) as view:
-            made = boot_in_run(config, run, name, until, view, view.note)
+            made = boot_in_run(config, run, name, until, view, view.note, wait)
     finally:
         finish(run)
     summary(made.record, made.folder, out, report=run.folder / "report.html")
@@ -69,12 +70,18 @@ def boot_once(
 
 
 def boot_in_run(
-    config: LabConfig, run: Run, name: str, until: str, view: object, progress: Callable[[str], None]
+    config: LabConfig,
+    run: Run,
+    name: str,
+    until: str,
+    view: object,
+    progress: Callable[[str], None],
+    wait: float | None = None,
 ) -> Boot:
     """Open the lab, boot, close; when the lab itself does not open, the record says so."""
     model = config.boards[name].model
     try:
-        with Lab(config, run, names=[name], viewer=view, progress=progress) as lab:  # type: ignore[arg-type]
+        with Lab(config, run, names=[name], viewer=view, progress=progress, wait=wait) as lab:  # type: ignore[arg-type]
             return lab.board(name).boot(until)
     except (InfraError, ConfigError) as error:
         folder = run.boot_folder(name)
@@ -119,7 +126,7 @@ def finish(run: Run) -> Path:
     from harness.report.html import write_report  # noqa: PLC0415 - brings Jinja
     from harness.report.junit import write_junit  # noqa: PLC0415
 
-    run.save(ended=now())
+    run.save(ended=now(), notes=run.notes())
     write_junit(run.folder)
     return write_report(run.folder)
 

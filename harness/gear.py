@@ -52,6 +52,10 @@ def _ready(_until: str) -> None:
     pass
 
 
+def _mine() -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Gear:
     """The parts of one board.
@@ -59,8 +63,9 @@ class Gear:
     power: the power port, for a boot with this folder. open_console, open_capture: take the boot's folder, where to put
     events, and whom to tell of a failure; the console reads when it is returned, the capture once it is entered. prepare:
     makes the server ready for the next boot up to a stage (a clean root), and waits for the board's turn where only so many
-    may run. alive: raises InfraError when something behind the board has died. released: the board is off. signs: what shows,
-    besides console and power port, whether the board has power.
+    may run. alive: raises InfraError when something behind the board has died. claim: makes sure that the board is ours, before
+    its power is touched, and gives remarks for the record; InfraError. released: the board is off. signs: what shows, besides
+    console and power port, whether the board has power.
     """
 
     power: Callable[[Path], PowerPort]
@@ -68,6 +73,7 @@ class Gear:
     open_capture: Callable[[Path, Emit, Fail], AbstractContextManager[object]] | None = None
     prepare: Callable[[str], None] = _ready
     alive: Callable[[], None] = _nothing
+    claim: Callable[[], Sequence[str]] = _mine
     released: Callable[[], None] = _nothing
     signs: Callable[[], Sequence[Sign]] = tuple
 

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The harness' own observations of a boot (`harness.jsonl`): clock steps, and how the watch ended."""
+"""The harness' own observations of a boot (`harness.jsonl`): clock steps, remarks, and how the watch ended."""
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.boot.events import ClockStep, Ended
+from harness.boot.events import ClockStep, Ended, Noted
 from harness.errors import ConfigError
 from harness.run import disk_error
 
-Own = ClockStep | Ended
-_KINDS: dict[str, Callable[..., Own]] = {kind.__name__: kind for kind in (ClockStep, Ended)}
+Own = ClockStep | Noted | Ended
+_KINDS: dict[str, Callable[..., Own]] = {kind.__name__: kind for kind in (ClockStep, Noted, Ended)}
 
 
 def append(path: Path, event: Own) -> None:

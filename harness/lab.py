@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from harness.config import (
 from harness.errors import ConfigError, InfraError
 from harness.gear import Gear, Pulse, emulated_console, serial_console
 from harness.guests import Guests, folder_for
+from harness.lending import Lending
 from harness.losing import LinkDown, local_carrier
 from harness.masking import masked
 from harness.models import MODELS
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from harness.feeds import Feeds
-    from harness.power.port import PowerPort
     from harness.servers import Rig
     from harness.servers.services.service import Service
 
@@ -61,7 +61,8 @@ class Server:
 class Lab(AbstractContextManager["Lab"]):
     """An opened lab. Emulated servers start when the first board that needs them is lent, and end with the lab.
 
-    names: the boards that will be used (all when None): an emulated lab makes switch ports for these only.
+    names: the boards that will be used (all when None): an emulated lab makes switch ports for these only. wait: seconds to
+    wait for a board that another run has; policy.wait when None.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Lab(AbstractContextManager["Lab"]):
         names: Iterable[str] | None = None,
         viewer: Viewer | None = None,
         progress: Callable[[str], None] = lambda _line: None,
+        wait: float | None = None,
     ) -> None:
         self.config = config
         self.run = run
@@ -83,12 +85,16 @@ class Lab(AbstractContextManager["Lab"]):
         self._rigs: dict[str, Rig] = {}
         self._feeds: dict[str, Feeds] = {}
         self._boards: dict[str, Board] = {}
+        self._lending = Lending(config, run, waiting=self._viewer.progress, wait=wait)
         self._stack = ExitStack()
         # A lab without a file of its own shares its turns with nobody but the processes of its run.
         key = str(Path(config.path).resolve()) if config.path else str(run.folder.resolve())
         self._guests = Guests(folder_for(key), config.emulation.guests)
 
     def __enter__(self) -> Lab:
+        """InfraError: the folder of the boards' locks is not fit."""
+        for line in self._lending.put_in_order(self.config.boards):
+            self._progress(line)
         return self
 
     def __exit__(
@@ -102,15 +108,15 @@ class Lab(AbstractContextManager["Lab"]):
         Every board is tried: one power port that does not obey must not leave the others on. Then its InfraError is raised.
         """
         with ExitStack() as stack:
-            stack.callback(self._guests.close)  # last: until their rig is gone, its virtual machines run
+            stack.callback(self._lending.close)
+            stack.callback(self._guests.close)  # last of its own: until their rig is gone, its virtual machines run
             stack.callback(self._rigs.clear)
             stack.callback(self._feeds.clear)
             stack.push(self._stack.pop_all())
-            for board in self._boards.values():
+            stack.callback(self._boards.clear)
+            for name, board in self._boards.items():
                 # An emulated board is off when its rig is gone, even if its emulator no longer answers.
-                off = not board.expectation.emulated and self.config.policy.after_run == "off"
-                stack.callback(board.off if off else board.release)
-            self._boards.clear()
+                stack.callback(board.release if board.expectation.emulated else partial(self.give_back, name))
 
     @property
     def boards(self) -> list[str]:
@@ -118,11 +124,30 @@ class Lab(AbstractContextManager["Lab"]):
         return list(self._names)
 
     def board(self, name: str) -> Board:
-        """Lend a board. ConfigError when there is none of that name; InfraError when its gear cannot be opened."""
+        """Lend a board; with its first boot it is ours alone, until it is given back.
+
+        ConfigError when there is none of that name; InfraError when its gear cannot be opened.
+        """
         if name not in self._boards:
             config = self._board_config(name)
             self._boards[name] = self._emulated(config) if config.emulated else self._real(config)
         return self._boards[name]
+
+    def give_back(self, name: str) -> None:
+        """The board is not needed for now: off, or as it is when the lab's policy keeps it, and another run may have it. An
+        emulated board is always off then. InfraError: its power port does not obey. Nothing happens when it was not lent.
+        """
+        board = self._boards.get(name)
+        if board is None:
+            return
+        in_order = False
+        try:
+            keep = not board.expectation.emulated and self.config.policy.after_run == "keep"
+            # What was taken from us is not ours to switch.
+            board.release() if keep or not self._lending.leases.has(name) else board.off()
+            in_order = True
+        finally:
+            self._lending.give_back(name, in_order=in_order)
 
     def server_of(self, name: str) -> Server:
         """The netboot server of a board. ConfigError when lab.yaml names none."""
@@ -273,6 +298,7 @@ class Lab(AbstractContextManager["Lab"]):
             open_capture=rig_capture(rig, port.host, port.tap, config.mac),
             prepare=lambda until: self._prepare(rig, config.name, until),
             alive=Pulse(rig, config.name, power),
+            claim=lambda: self._lending.claim(config.name),
             released=lambda: self._guests.give_back(config.name),
             signs=lambda: (LinkDown(lambda: rig.carrier(config.name)),),
         )
@@ -297,18 +323,8 @@ class Lab(AbstractContextManager["Lab"]):
     def _real(self, config: BoardConfig) -> Board:
         wire, console = self.config.wire_of(config), config.console
         serial = console if isinstance(console, SerialConsole) else None
-
-        @cache
-        def port() -> PowerPort:
-            from harness.power.opening import open_port  # noqa: PLC0415
-
-            opened = open_port(config.power)
-            if (close := getattr(opened, "close", None)) is not None:
-                self._stack.callback(close)  # after the boards were switched off
-            return opened
-
         gear = Gear(
-            power=lambda _folder: port(),
+            power=lambda _folder: self._lending.port(config.name),
             open_console=serial_console(serial.port, serial.baud) if serial else None,
             open_capture=capture_of(wire, config.mac),
             signs=lambda: (
@@ -316,6 +332,8 @@ class Lab(AbstractContextManager["Lab"]):
                 if isinstance(wire, InterfaceWire) and wire.direct
                 else ()
             ),
+            alive=lambda: self._lending.leases.check(config.name),
+            claim=lambda: self._lending.claim(config.name),
         )
         return self._make(config, gear)
 

@@ -102,6 +102,20 @@ class Run:
         self.facts.update(facts)
         write_json(self.folder / "run.json", self.facts)
 
+    def note(self, text: str) -> None:
+        """Add a remark. Each process keeps its own file, so that parallel workers do not overwrite each other's."""
+        path = self.folder / f"notes-{os.getpid()}.txt"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text.replace("\n", " ") + "\n")
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+    def notes(self) -> list[str]:
+        """The remarks of all processes."""
+        files = sorted(self.folder.glob("notes-*.txt"))
+        return [line for path in files for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+
     def boot_folder(self, board: str) -> Path:
         """A new folder for a boot of `board`: <board>, then <board>.2, <board>.3 ...
 

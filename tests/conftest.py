@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How many examples hypothesis tries: few every day, so that unit tests stay quick; many with PIBOOT_THOROUGH=1.
-
-`script/test --all` sets it.
+"""How many examples hypothesis tries: few every day, so that unit tests stay quick; many with PIBOOT_THOROUGH=1 (`script/test
+--all` sets it). And locks of their own for the boards of these tests: the labs that they make up are not this machine's.
 """
 
 import os
+import shutil
+import tempfile
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("daily", max_examples=30)
 settings.register_profile("thorough", max_examples=300)
 settings.load_profile("thorough" if os.environ.get("PIBOOT_THOROUGH") else "daily")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PIBOOT_LOCKS" not in os.environ:
+        folder = os.environ["PIBOOT_LOCKS"] = tempfile.mkdtemp(prefix="piboot-test-locks-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))

@@ -213,6 +213,14 @@ class ClockStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something about this boot that a reader should know, and that no stage shows: in what state the board was found, say."""
+
+    t: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The watch ended: why ("login", "deadline", "infra", "stopped"), and what was awaited or went wrong."""
 
@@ -238,5 +246,6 @@ Event = (
     | Milestone
     | ConsoleGap
     | ClockStep
+    | Noted
     | Ended
 )

@@ -14,6 +14,7 @@ from harness.boot.events import (
     HttpEnded,
     Milestone,
     NfsMount,
+    Noted,
     PowerEdge,
     PowerLoss,
     RootConnect,
@@ -67,6 +68,8 @@ def judge(
 ) -> BootRecord:
     """The record of one boot. Events may come in any order."""
     everything = in_order(events)
+    notes = tuple(event.text for event in everything if isinstance(event, Noted))
+    everything = [event for event in everything if not isinstance(event, Noted)]
     ordered = _of_this_boot(everything)
     tracker = StageTracker(expectation)
     for event in ordered:
@@ -123,6 +126,7 @@ def judge(
         machine=machine,
         clock_step_s=sum(event.seconds for event in ordered if isinstance(event, ClockStep)),
         findings=findings,
+        notes=notes,
         artefacts=artefacts or {},
     )
 

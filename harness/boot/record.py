@@ -270,7 +270,7 @@ class ConsoleInfo(Part):
 
 
 class BootRecord(Part):
-    """All of one boot. verdict: "passed", "failed(<stage>)", "infra" or "config"."""
+    """All of one boot. verdict: "passed", "failed(<stage>)", "infra" or "config"; notes: remarks of the harness."""
 
     schema_version: int = SCHEMA
     harness_version: str = ""
@@ -297,6 +297,7 @@ class BootRecord(Part):
     machine: dict[str, Any] | None = None
     clock_step_s: float = 0.0
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
     artefacts: dict[str, str] = Field(default_factory=dict)
 
     @property

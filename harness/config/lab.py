@@ -20,7 +20,18 @@ from harness.config.gear import (
 from harness.config.machine import check_machine
 from harness.config.otp import Flag, Otp, SdCard, check_rom
 from harness.config.server import EmulatedServer, ExternalServer, Server
-from harness.config.values import Label, Mac, ModelName, Name, Revision, Seconds, Section, SerialNumber, Speed
+from harness.config.values import (
+    AbsolutePath,
+    Label,
+    Mac,
+    ModelName,
+    Name,
+    Revision,
+    Seconds,
+    Section,
+    SerialNumber,
+    Speed,
+)
 from harness.config.wire import EmulatedWire, InterfaceWire, SshWire, Wire
 from harness.models import Model
 
@@ -95,6 +106,9 @@ class Policy(Section):
 
     after_run: Literal["off", "keep"] = "off"
     """Power of the boards after the run, also after one that was killed: off, or as the last test left it."""
+
+    wait: Annotated[float, Field(strict=True, ge=0, le=86400)] = 3600.0
+    """Seconds to wait for a board that another run has. 0: fail at once. `--wait` says otherwise for one run."""
 
 
 class BoardConfig(Section):
@@ -185,7 +199,10 @@ class LabConfig(Section):
     boards: dict[Name, BoardConfig] = Field(min_length=1, examples=[{"pi4-a": {"model": "pi4"}}])
     """Boards, by name."""
     policy: Policy = Field(default_factory=Policy, examples=[{"after_run": "off"}])
-    """How boards are left after a run."""
+    """How boards are left after a run, and shared with others."""
+    locks: AbsolutePath | None = Field(default=None, examples=["/srv/lab/locks"])
+    """Folder of the boards' locks, the same for all users of this lab's host, who need to write there; /run/lock/piboot when
+    absent. It is made when it is not there."""
 
     _path: str = PrivateAttr("")
 

@@ -96,11 +96,16 @@ def edges_of(path: Path) -> list[PowerEdge]:
 def events_of(path: Path) -> list[PowerEdge | PowerLoss]:
     """All of a power.jsonl, in order; torn or senseless lines are passed over. ConfigError: it cannot be read."""
     try:
-        lines = path.read_bytes().splitlines()
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"the power journal cannot be read: {error.strerror or error}", place=str(path)) from error
+    return parse_events(data)
+
+
+def parse_events(data: bytes) -> list[PowerEdge | PowerLoss]:
+    """As `events_of`, of its content."""
     events: list[PowerEdge | PowerLoss] = []
-    for line in lines:
+    for line in data.splitlines():
         try:
             row = json.loads(line)
         except ValueError:

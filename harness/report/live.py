@@ -232,6 +232,8 @@ def summary(record: BootRecord, folder: Path | None, stream: TextIO, *, report: 
     say()
     say(f"{text.one_line(record.board, 60)}: {words.verdict(record)}", f"bold {colour}")
     say(f"  {text.one_line(words.sentence(record), 600)}")
+    for note in record.notes:
+        say(f"  Note: {text.one_line(note, 600)}")
     for finding in record.findings:
         fault = finding.severity == "fault"
         say()

@@ -39,15 +39,15 @@ from pathlib import Path
 
 class Session:
     def __init__(self):
-        self.lab = SimpleNamespace(board=self.lend)
+        self.lab = SimpleNamespace(board=self.lend, give_back=self.give_back)
         self.boots, self.told_of = 0, set()
     def lend(self, name):
-        def off():
-            print(f"{name} is off")
-            if name == "two":
-                raise InfraError("port 7: denied")
         print(f"{name} is lent")
-        return SimpleNamespace(name=name, expectation=SimpleNamespace(emulated=True), off=off)
+        return SimpleNamespace(name=name, expectation=SimpleNamespace(emulated=name != "real"))
+    def give_back(self, name):
+        print(f"{name} is off")
+        if name != "one":
+            raise InfraError("port 7: denied")
     def boot_of(self, board):
         self.boots += 1
         if board.name == "two":
