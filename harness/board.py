@@ -91,6 +91,10 @@ class Board:
             self._off_since = time.monotonic()
             self.gear.released()
 
+    def given_back(self) -> None:
+        """Others may have it from now on: what is known of its power is no longer so."""
+        self._off_since = None
+
     def release(self) -> None:
         """Stop reading its console; its power stays as it is."""
         self._shell = None
@@ -102,9 +106,7 @@ class Board:
         return JournaledPort(self.gear.power(folder), PowerJournal(folder, on_edge))
 
     def _follow(self, watch: Watch, folder: Path, until: str, *, logged_in: bool) -> None:
-        if remarks := self.gear.claim():
-            self._off_since = None  # others had it meanwhile
-        for remark in remarks:
+        for remark in self.gear.claim():
             journal.append(folder / "harness.jsonl", Noted(now(), remark))
         power = self._power(folder, watch.emit)
         gate = Gate(watch.emit)

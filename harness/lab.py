@@ -147,6 +147,7 @@ class Lab(AbstractContextManager["Lab"]):
             board.release() if keep or not self._lending.leases.has(name) else board.off()
             in_order = True
         finally:
+            board.given_back()
             self._lending.give_back(name, in_order=in_order)
 
     def server_of(self, name: str) -> Server:
