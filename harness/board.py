@@ -82,6 +82,24 @@ class Board:
             raise HarnessBug(f"{type(error).__name__}: {error}", place=str(folder)) from error
         return boot
 
+    def attach(self) -> Shell:
+        """Log in on the board as it runs, without touching its power; its console is kept in a folder of the run.
+
+        InfraError: it has no console, or no `login:` in lab.yaml; BootFailure: nobody answers there.
+        """
+        from harness.console.login import login  # noqa: PLC0415 - brings pexpect
+
+        self.release()
+        if self.gear.open_console is None or self.user is None:
+            missing = "console" if self.gear.open_console is None else "login"
+            raise InfraError(f"{self.name} has no `{missing}:`", remedy=f"add {missing}: to the board in lab.yaml")
+        folder = self.run.folder / f"{self.name}.running"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._console = self.gear.open_console(folder, lambda _event: None, lambda _error: None)
+        secret = self.password()
+        self._shell = login(self._console, self.user, secret.reveal() if secret is not None else None)
+        return self._shell
+
     def off(self) -> None:
         """Switch the board off and stop reading its console. InfraError when the power port does not obey."""
         self.release()

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.checks_boards import board_checks
 from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig, PluginPower, SerialConsole
 from harness.config.gear import POWER_GROUP
 from harness.probes import Check, Probes
@@ -21,6 +22,7 @@ def gear_checks(lab: LabConfig, board: BoardConfig, probes: Probes) -> Iterator[
         yield Check(f"power driver {board.power.driver}", True, f"installed (entry point of {POWER_GROUP})", "", why)
     if isinstance(server, ExternalServer) and server.tftp is not None and server.tftp.root is not None:
         yield _tftp_root(server.tftp.root, probes)
+    yield from board_checks(lab, board)
 
 
 def _interface(wire: InterfaceWire, probes: Probes) -> Iterator[Check]:

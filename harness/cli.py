@@ -158,6 +158,26 @@ def release(board: Annotated[str, typer.Argument(help="The board's name.")], lab
 
 
 @app.command()
+def eeprom(
+    board: Annotated[str | None, typer.Argument(help="The board's name in the lab (default: its first).")] = None,
+    lab: LabOption = LAB,
+    reports: ReportsOption = REPORTS,
+    compare: Annotated[bool, typer.Option("--compare", help="Boot it, and compare with what it has.")] = False,
+    running: Annotated[
+        bool, typer.Option("--running", help="Compare without a boot: it runs, and its console logs in.")
+    ] = False,
+    root: Annotated[str | None, typer.Option(help="Emulated servers: root file system, debian or light.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the bootconf.txt (EEPROM) or OTP set-up that the lab wants of a board, or compare it with what is there."""
+    from harness.commands_eeprom import eeprom as eeprom_of  # noqa: PLC0415
+
+    _run(
+        lambda: eeprom_of(board, lab=lab, reports=reports, compare=compare, running=running, root=root, as_json=as_json)
+    )
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     print(f"piboot {harness.__version__}")

@@ -113,7 +113,7 @@ def test_a_lab_on_a_poe_switch_needs_an_snmp_agent(emulated: LabConfig) -> None:
 def test_a_machine_that_has_everything(emulated: LabConfig, real: LabConfig) -> None:
     for lab in (emulated, real):
         found = run_checks(lab, Machine())
-        assert [check.name for check in found if check.ok is not True] == []
+        assert [check.name for check in found if check.ok is False or (check.ok is None and lab is emulated)] == []
         assert format_table(found).endswith("nothing is missing")
         assert len({check.name for check in found}) == len(found)
 
