@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import InterfaceWire, SshWire
 from harness.gear import Emit, Fail
+from harness.urgency import hurried
 
 if TYPE_CHECKING:
     from harness.servers import Rig
@@ -86,7 +87,7 @@ def rig_capture(rig: Rig, host: str, tap: str, mac: str) -> Opener:
     """A capture on the board's own switch port in the emulated lab."""
 
     def spawn(argv: Sequence[str], stdout_fd: int, stderr_fd: int) -> Process:
-        return rig.spawn(host, argv, stdout=stdout_fd, stderr=stderr_fd)
+        return rig.spawn(host, hurried(argv), stdout=stdout_fd, stderr=stderr_fd)
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> AbstractContextManager[object]:
         from harness.wire.capture import Capture  # noqa: PLC0415

@@ -15,6 +15,7 @@ from harness.boot.events import Event
 from harness.boot.record import CaptureInfo
 from harness.clock import now
 from harness.errors import HarnessBug, HarnessError, InfraError
+from harness.urgency import hurry
 from harness.wire import ending, pcapng, scapy_read, tcpdump
 from harness.wire.decode import FrameDecoder
 from harness.wire.ending import Ending
@@ -142,6 +143,7 @@ class Capture:
 
     def _run(self) -> None:
         failed = False
+        hurry()
         try:
             self._follow()
         except Exception as error:  # a capture that dies silently would cost a night's results

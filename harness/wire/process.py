@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Protocol
 
+from harness.urgency import hurried
+
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # tcpdump's home on older systems, not on an ordinary user's PATH
 
 
@@ -60,6 +62,10 @@ def local(argv: Sequence[str], stdout_fd: int, stderr_fd: int) -> Process:
     if program is None:
         raise FileNotFoundError(argv[0])
     process = subprocess.Popen(
-        [program, *argv[1:]], stdin=subprocess.DEVNULL, stdout=stdout_fd, stderr=stderr_fd, start_new_session=True
+        hurried([program, *argv[1:]]),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout_fd,
+        stderr=stderr_fd,
+        start_new_session=True,
     )
     return _Local(process)
