@@ -15,6 +15,7 @@ from harness.servers import Rig, VirtualBoard
 
 class BootSet:
     kind = "light"
+    initramfs = None
 
     def __init__(self, folder: Path) -> None:
         self.boot, self.root = folder / "boot", folder / "root"

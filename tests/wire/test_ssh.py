@@ -45,8 +45,11 @@ def test_every_word_arrives_as_it_is_in_whatever_shell_is_there(shell: str) -> N
     """The remote side is `$SHELL -c COMMAND`: the command of our argv, given to a real shell."""
     hostile = ["it's", '"$(touch /tmp/no)"', "a b\nc", "!x", "`id`", "\\", "*", "", "port 69 && (udp or tcp)"]
     command = HOST.supervised(["printf", "%s\\0", *hostile])[-1]
-    done = subprocess.run([shell, "-c", command], capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=20)
-    assert done.stdout.decode().split("\0")[:-1] == hostile
+    # The program lives as long as its standard input, the connection.
+    with subprocess.Popen([shell, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as there:
+        assert there.stdout is not None
+        printed = there.stdout.read()
+    assert (there.returncode, printed.decode().split("\0")[:-1]) == (0, hostile)
     assert "\n" not in shlex.split(command)[2]  # csh would not take a line's end in quotes
 
 
