@@ -39,17 +39,21 @@ _SERVING = (
     _Program("ganesha.nfsd", "nfs-ganesha", "NFS of the emulated lab"),
     _Program("qemu-system-aarch64", "qemu-system-arm", "running the kernel that an emulated board received"),
 )
+_DNSMASQ = "dnsmasq", "dnsmasq-base"
+_HPA = _Program("in.tftpd", "tftpd-hpa", "TFTP of the emulated lab")
+_KEA = _Program("kea-dhcp4", "kea-dhcp4-server", "DHCP of the emulated lab")
 #: Of each topology.
 _NETBOOT = {
-    "dnsmasq-nfs": (_Program("dnsmasq", "dnsmasq-base", "DHCP and TFTP of the emulated lab"),),
-    "isc-hpa": (
-        _Program("dhcpd", "isc-dhcp-server", "DHCP of the emulated lab"),
-        _Program("in.tftpd", "tftpd-hpa", "TFTP of the emulated lab"),
+    "dnsmasq-nfs": (_Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),),
+    "dnsmasq-http": (
+        _Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),
+        _Program("mkfs.vfat", "dosfstools", "boot.img of the emulated lab"),
+        _Program("mcopy", "mtools", "boot.img of the emulated lab"),
     ),
-    "kea-atftpd": (
-        _Program("kea-dhcp4", "kea-dhcp4-server", "DHCP of the emulated lab"),
-        _Program("atftpd", "atftpd", "TFTP of the emulated lab"),
-    ),
+    "router-option-66": (_KEA, _HPA),
+    "openwrt-43-66": (_Program(*_DNSMASQ, "DHCP of the emulated lab"), _HPA),
+    "isc-hpa": (_Program("dhcpd", "isc-dhcp-server", "DHCP of the emulated lab"), _HPA),
+    "kea-atftpd": (_KEA, _Program("atftpd", "atftpd", "TFTP of the emulated lab")),
 }
 #: Of what emulated boards hang on.
 _FEEDING = {"poe-switch": (_Program("snmpd", "snmpd", "the PoE switch of the emulated lab"),)}

@@ -42,6 +42,9 @@ def boot(
     reports: ReportsOption = REPORTS,
     speed: Annotated[float | None, typer.Option(help="Emulated boards: device delays N times as fast.")] = None,
     root: Annotated[str | None, typer.Option(help="Emulated servers: root file system, debian or light.")] = None,
+    topology: Annotated[
+        str | None, typer.Option(help="Emulated servers: set of services, e.g. router-option-66 (docs/topologies.md).")
+    ] = None,
     until: Annotated[str, typer.Option(help="The last stage to wait for.")] = "login",
     wait: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Wait so long for a board that another run has.", min=0)
@@ -53,7 +56,15 @@ def boot(
 
     _run(
         lambda: boot_once(
-            board, lab=lab, reports=reports, speed=speed, root=root, until=until, wait=wait, as_json=as_json
+            board,
+            lab=lab,
+            reports=reports,
+            speed=speed,
+            root=root,
+            topology=topology,
+            until=until,
+            wait=wait,
+            as_json=as_json,
         )
     )
 

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import harness
 from harness import journal
@@ -35,6 +36,7 @@ def boot_once(
     reports: Path,
     speed: float | None,
     root: str | None,
+    topology: str | None,
     until: str,
     wait: float | None,
     as_json: bool,
@@ -47,7 +49,7 @@ def boot_once(
     try:
         if until not in STAGES:
             raise ConfigError(f"there is no stage {until!r}", remedy=f"choose of: {', '.join(STAGES)}")
-        config = adapted(load(lab), speed=speed, root=root)
+        config = adapted(load(lab), speed=speed, root=root, topology=topology)
         name = board or next(iter(config.boards))
         if name not in config.boards:
             raise ConfigError(
@@ -104,20 +106,34 @@ def record_of_error(error: HarnessError, board: str, model: str) -> BootRecord:
     return judge(Expectation(board=board, model=model), [ended_by(error)], harness_version=harness.__version__)
 
 
-def adapted(config: LabConfig, *, speed: float | None, root: str | None) -> LabConfig:
+def adapted(
+    config: LabConfig, *, speed: float | None = None, root: str | None = None, topology: str | None = None
+) -> LabConfig:
     """The lab with what the command line says instead."""
     if speed is not None:
         try:
             config = config.with_speed(speed)
         except ValueError as error:
             raise ConfigError(str(error), place="--speed", remedy="give a number between 0.1 and 1000") from None
-    if root is not None:
-        if root not in ("debian", "light"):
-            raise ConfigError(f"there is no root {root!r}", place="--root", remedy="choose debian or light")
-        config = config.model_copy(deep=True)
-        for name, server in config.servers.items():
-            if isinstance(server, EmulatedServer):
-                config.servers[name] = server.model_copy(update={"root": root})
+    for key, wanted in (("root", root), ("topology", topology)):
+        if wanted is not None:
+            config = _with_emulated(config, key, wanted)
+    return config
+
+
+def _with_emulated(config: LabConfig, key: str, wanted: str) -> LabConfig:
+    """The lab with another value of `root` or `topology` for all of its emulated servers."""
+    known = get_args(EmulatedServer.model_fields[key].annotation)
+    if wanted not in known:
+        raise ConfigError(f"there is no {key} {wanted!r}", place=f"--{key}", remedy=f"choose of: {', '.join(known)}")
+    emulated = [name for name, server in config.servers.items() if isinstance(server, EmulatedServer)]
+    if not emulated:
+        raise ConfigError(
+            "this lab has no emulated server", place=f"--{key}", remedy="leave it out: it is for emulated labs"
+        )
+    config = config.model_copy(deep=True)
+    for name in emulated:
+        config.servers[name] = config.servers[name].model_copy(update={key: wanted})
     return config
 
 

@@ -198,6 +198,7 @@ class Lab(AbstractContextManager["Lab"]):
                 root_device=facts.root_device,
                 root_types=facts.root_types,
                 root_options=facts.root_options,
+                boot_device=facts.boot_device,
                 cmdline=masked(rig.board(config.name).cmdline),
                 http=facts.http or None,
                 http_root=str(rig.www) if facts.http else None,

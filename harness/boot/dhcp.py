@@ -178,9 +178,13 @@ def _boot_server(answers: list[DhcpMessage], *, strict: bool = False) -> tuple[s
 
 
 def _boot_server_of_rom(answers: list[DhcpMessage], *, strict: bool) -> tuple[str | None, str | None]:
-    """Options 43 and 66 in the order of the packet, the last one wins; with 43 the server is the packet's source, siaddr
-    is ignored (openSUSE/netboot-rpi3b; FW#801).
+    """With 43 the server is the packet's source, siaddr is ignored (FW#801). strict, the ROM of a 2B or 3B: options 43 and 66
+    in the order of the packet, the last one wins (openSUSE/netboot-rpi3b), which later programs do not do: 66 wins.
     """
+    if not strict:
+        for message in answers:
+            if named := _named_by_66(message):
+                return named, "option 66"
     found: tuple[str | None, str | None] = (None, None)
     wanted = MENU_TEXT_ROM if strict else MENU_TEXT
     for message in answers:

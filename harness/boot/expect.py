@@ -19,8 +19,8 @@ class ExpectedServer(Expected):
     directory that the board's files must come from ("91cdf03d/", "" for the TFTP root); root_kind: "nfs", "iscsi",
     "rbd" ...; root_source: e.g. "10.77.0.1:/srv/nfs/91cdf03d"; root_server: the address of its traffic; root_device: the
     source of / in the running system's /proc/mounts, root_types: what its type may be there, root_options: what its
-    mount options must hold; http: the URL of the folder with boot.sig and boot.img, for a board that boots over HTTP;
-    http_root: the web server's root folder.
+    mount options must hold; boot_device: what is mounted on /boot/firmware or /boot there; http: the URL of the folder
+    with boot.sig and boot.img, for a board that boots over HTTP; http_root: the web server's root folder.
     """
 
     dhcp: tuple[str, ...] = ()
@@ -33,6 +33,7 @@ class ExpectedServer(Expected):
     root_device: str | None = None
     root_types: tuple[str, ...] = ()
     root_options: tuple[str, ...] = ()
+    boot_device: str | None = None
     cmdline: str | None = None
     http: str | None = None
     http_root: str | None = None

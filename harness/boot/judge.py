@@ -233,8 +233,11 @@ def _root(ordered: Sequence[Event]) -> RootSeen | None:
     values = _probe_values(ordered)
     if not (mounts or connects or "root_source" in values):
         return None
-    mount = next((m for m in reversed(mounts) if m.status == 0), mounts[-1] if mounts else None)
     first = connects[0] if connects else None
+    # The root comes first: what the running system mounts beside it comes later, and a block device's root needs no MOUNT.
+    if first is not None and first.protocol != "nfs":
+        mounts = []
+    mount = next((m for m in mounts if m.status == 0), mounts[-1] if mounts else None)
     evidence = [Evidence(source="packet", ref=e.packet, t=e.t, text=type(e).__name__) for e in (first, mount) if e]
     return RootSeen(
         protocol="nfs" if mount is not None else (first.protocol if first is not None else None),
@@ -244,6 +247,7 @@ def _root(ordered: Sequence[Event]) -> RootSeen | None:
         source=values.get("root_source"),
         fstype=values.get("root_fstype"),
         options=values.get("root_options"),
+        boot_source=values.get("boot_source") or None,
         evidence=tuple(evidence),
     )
 

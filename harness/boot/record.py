@@ -203,7 +203,7 @@ class MilestoneSeen(Part):
 
 class RootSeen(Part):
     """What the wire and the running system say of the root file system. source e.g. "10.77.0.1:/srv/nfs/91cdf03d"; fstype and
-    options as in /proc/mounts."""
+    options as in /proc/mounts; boot_source: what is mounted on /boot/firmware or /boot."""
 
     protocol: str | None = None
     server: str | None = None
@@ -212,6 +212,7 @@ class RootSeen(Part):
     source: str | None = None
     fstype: str | None = None
     options: str | None = None
+    boot_source: str | None = None
     evidence: tuple[Evidence, ...] = ()
 
 

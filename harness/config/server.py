@@ -14,15 +14,17 @@ _PREFIX_LENGTH = 32
 _PREFIX_WORDS = ("serial", "mac", "none")
 _PLACE_HOLDER = re.compile(r"\{([^{}]*)\}")
 
+#: The topologies of the emulated lab (harness.servers.topologies).
+Topology = Literal["dnsmasq-nfs", "dnsmasq-http", "router-option-66", "openwrt-43-66", "isc-hpa", "kea-atftpd"]
+
 
 class EmulatedServer(Section):
     """Real services that the emulated lab starts in network namespaces."""
 
     kind: Literal["emulated"]
     """`emulated`."""
-    topology: Literal["dnsmasq-nfs", "dnsmasq-http", "isc-hpa", "kea-atftpd"] = "dnsmasq-nfs"
-    """Set of services, with an NFS root: dnsmasq for DHCP and TFTP (`dnsmasq-http`: and a web server for boards with a 7 in their
-    BOOT_ORDER), ISC dhcpd with tftpd-hpa, or Kea with atftpd."""
+    topology: Topology = "dnsmasq-nfs"
+    """Set of services; docs/topologies.md describes them."""
     root: Literal["debian", "light"] = "debian"
     """Root file system that the boards get: a complete Debian, or a small one that logs in within seconds."""
     nfs: Literal["3", "4.1"] = "3"

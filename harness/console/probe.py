@@ -20,6 +20,8 @@ _FACTS = {
     "root_source": 'while read -r d m f o x; do [ "$m" = / ] && s=$d; done </proc/mounts; echo "$s"',
     "root_fstype": 'while read -r d m f o x; do [ "$m" = / ] && s=$f; done </proc/mounts; echo "$s"',
     "root_options": 'while read -r d m f o x; do [ "$m" = / ] && s=$o; done </proc/mounts; echo "$s"',
+    "boot_source": "while read -r d m f o x; do case $m in /boot | /boot/firmware) s=$d ;; esac; done </proc/mounts; "
+    'echo "$s"',
 }
 
 #: Empty on a root without systemd. `timeout` bounds the wait for the last job of a boot.

@@ -55,6 +55,8 @@ mounted /dev/pts || mount -t devpts -o gid=5,mode=0620 devpts /dev/pts
 mount -t tmpfs tmpfs /tmp
 hostname -F /etc/hostname
 ip link set lo up
+# What fstab has beside the root, such as /boot/firmware.
+mount -a -t nfs
 """
 
 FINDMNT = """#!/bin/sh

@@ -40,11 +40,15 @@ class NfsTopology(Topology):
         if not site.serves_roots or site.boot_set is None:
             return Setup(netboot, None)
         overlays = Overlays(site.keeper, site.boot_set.root, site.scratch / "roots")
-        exports = [Export(self.export(board), overlays.path(board.serial_number)) for board in site.boards]
+        roots = [Export(self.export(board), overlays.path(board.serial_number)) for board in site.boards]
         host = self.storage
         rpcbind = Rpcbind(site.keeper, host.name, site.folder)
-        nfs = Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=exports)
+        nfs = Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=[*roots, *self.more_exports(site)])
         return Setup([*netboot, rpcbind, nfs], NfsRoots(overlays, nfs, self.export, self.root_files))
+
+    def more_exports(self, _site: Site) -> Sequence[Export]:
+        """What the NFS server exports beside the roots."""
+        return ()
 
     def export(self, board: VirtualBoard) -> str:
         """The board's root, as the server's configuration names it."""

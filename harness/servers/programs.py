@@ -9,25 +9,26 @@ from harness.errors import InfraError
 
 
 class Requirement(NamedTuple):
-    """A program of the emulated lab. needs_root: only a rig that is started by root runs it. topology: "" for all."""
+    """A program of the emulated lab. needs_root: only a rig that is started by root runs it. topologies: empty for all."""
 
     program: str
     debian_package: str
     why: str
     needs_root: bool
-    topology: str = ""
+    topologies: tuple[str, ...] = ()
 
 
 _REQUIREMENTS = (
     Requirement("unshare", "util-linux", "gives every rig its own namespaces", False),
-    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, "dnsmasq-nfs"),
-    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, "dnsmasq-http"),
-    Requirement("mkfs.vfat", "dosfstools", "makes boot.img", False, "dnsmasq-http"),
-    Requirement("mcopy", "mtools", "makes boot.img", False, "dnsmasq-http"),
-    Requirement("dhcpd", "isc-dhcp-server", "DHCP server", False, "isc-hpa"),
-    Requirement("in.tftpd", "tftpd-hpa", "TFTP server", True, "isc-hpa"),
-    Requirement("kea-dhcp4", "kea-dhcp4-server", "DHCP server", False, "kea-atftpd"),
-    Requirement("atftpd", "atftpd", "TFTP server", False, "kea-atftpd"),
+    Requirement(
+        "dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, ("dnsmasq-nfs", "dnsmasq-http", "openwrt-43-66")
+    ),
+    Requirement("mkfs.vfat", "dosfstools", "makes boot.img", False, ("dnsmasq-http",)),
+    Requirement("mcopy", "mtools", "makes boot.img", False, ("dnsmasq-http",)),
+    Requirement("dhcpd", "isc-dhcp-server", "DHCP server", False, ("isc-hpa",)),
+    Requirement("in.tftpd", "tftpd-hpa", "TFTP server", True, ("isc-hpa", "router-option-66", "openwrt-43-66")),
+    Requirement("kea-dhcp4", "kea-dhcp4-server", "DHCP server", False, ("kea-atftpd", "router-option-66")),
+    Requirement("atftpd", "atftpd", "TFTP server", False, ("kea-atftpd",)),
     Requirement("rpcbind", "rpcbind", "tells NFS v3 clients where the server listens", True),
     Requirement("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", "NFS server in user space", True),
 )
@@ -38,7 +39,7 @@ def requirements(topology: str = "dnsmasq-nfs") -> list[Requirement]:
 
     debian_package may be several, separated by blanks.
     """
-    return [entry for entry in _REQUIREMENTS if entry.topology in {"", topology}]
+    return [entry for entry in _REQUIREMENTS if not entry.topologies or topology in entry.topologies]
 
 
 def system_path() -> str:

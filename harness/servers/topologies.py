@@ -6,9 +6,13 @@ from harness.servers.dnsmasq_http import DnsmasqHttp
 from harness.servers.dnsmasq_nfs import DnsmasqNfs
 from harness.servers.isc_hpa import IscHpa
 from harness.servers.kea_atftpd import KeaAtftpd
+from harness.servers.openwrt_43_66 import Openwrt4366
+from harness.servers.router_option_66 import RouterOption66
 from harness.servers.topology import Topology, TopologyOptions
 
-TOPOLOGIES: dict[str, type[Topology]] = {kind.name: kind for kind in (DnsmasqNfs, DnsmasqHttp, IscHpa, KeaAtftpd)}
+TOPOLOGIES: dict[str, type[Topology]] = {
+    kind.name: kind for kind in (DnsmasqNfs, DnsmasqHttp, RouterOption66, Openwrt4366, IscHpa, KeaAtftpd)
+}
 
 
 def topology_named(name: str, options: TopologyOptions | None = None) -> Topology:

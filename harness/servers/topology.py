@@ -39,6 +39,7 @@ class ServerFacts:
     root_kind: "nfs", "iscsi" or "rbd". root_server: the address that storage traffic goes to. root_source: "10.77.0.1:/srv/nfs/
     5ce8a2f1" or, of a block device, what the kernel's command line has for it. root_device: the source of / in the running
     board's /proc/mounts, root_types the file system types that it may have there, root_options what its mount options hold.
+    boot_device: what the board mounts on /boot/firmware, None for nothing.
     """
 
     dhcp_servers: tuple[str, ...]
@@ -51,6 +52,7 @@ class ServerFacts:
     root_device: str
     root_types: tuple[str, ...]
     root_options: tuple[str, ...] = ()
+    boot_device: str | None = None
     http: str = ""
 
     def with_http(self, url: str) -> "ServerFacts":

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boards with a boot ROM: two exchanges of one transaction id, no REQUEST, and faults of their own."""
 
+import pytest
+
 from harness.boot.events import Ended, Event
 from harness.boot.judge import judge
 from harness.boot.record import BootRecord, Finding
@@ -79,6 +81,13 @@ def test_the_last_of_43_and_66_wins_and_siaddr_is_ignored() -> None:
     last43 = judged(old_discover(10, 1), offer(10.1, 2, SERVER_ID, other, menu, **siaddr)).dhcp[0]
     assert (last66.tftp_server, last66.tftp_from) == ("10.77.0.9", "option 66")
     assert (last43.tftp_server, last43.tftp_from) == (stream.SERVER, "option 43")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_from_the_3b_plus_on_option_66_wins_whatever_the_order(order: int) -> None:
+    options = [(43, b"Raspberry Pi Boot   "), (66, b"10.77.0.9\0")][::order]
+    found = judged(new_discover(10, 1), offer(10.1, 2, SERVER_ID, *options)).dhcp[0]
+    assert (found.tftp_server, found.tftp_from) == ("10.77.0.9", "option 66")
 
 
 def test_a_relayed_offer_is_dropped_by_the_old_rom() -> None:

@@ -205,6 +205,24 @@ def test_a_topology_puts_files_and_its_initramfs_among_the_boot_files(tmp_path: 
     assert (directory / "initramfs8").read_bytes() == own.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["router-option-66", "openwrt-43-66"])
+def test_a_router_answers_dhcp_and_another_host_has_the_files(name: str) -> None:
+    topology = topology_named(name)
+    facts = topology.facts(BOARDS[0])
+    assert facts.dhcp_servers == ("10.77.0.1",)
+    assert (facts.tftp_server, facts.root_server) == ("10.77.0.2", "10.77.0.2")
+    assert facts.root_source == facts.root_device == "10.77.0.2:/srv/nfs/5ce8a2f1"
+    assert f"nfsroot={facts.root_source},vers=3" in topology.cmdline(BOARDS[0])
+
+
+def test_a_board_of_the_openwrt_lab_mounts_what_tftp_serves_it() -> None:
+    topology = topology_named("openwrt-43-66")
+    for board, folder in ((BOARDS[0], "/srv/tftp/5ce8a2f1"), (replace(BOARDS[0], files="root"), "/srv/tftp")):
+        (line,) = [line for line in topology.root_files(board)["etc/fstab"].splitlines() if "firmware" in line]
+        assert line.split()[:3] == [f"10.77.0.2:{folder}", "/boot/firmware", "nfs"]
+        assert topology.facts(board).boot_device == f"10.77.0.2:{folder}"
+
+
 def test_nfs_v4_wants_another_command_line_and_another_initramfs() -> None:
     topology = topology_named("dnsmasq-nfs", TopologyOptions(nfs="4.1"))
     assert (topology_named("dnsmasq-nfs").initramfs, topology.initramfs) == ("nfs", "nfs4")

@@ -76,6 +76,8 @@ def test_a_fault_of_dhcpd_changes_one_thing(tmp_path: Path, options: dict[str, o
         ({"option_66": ""}, {"vendor-class-identifier", "vendor-encapsulated-options", "discovery-control", "boot-menu",
                              "menu-prompt"}),
         ({"menu": "", "option_66": ""}, set()),
+        ({"menu": "", "router": "10.77.0.1"}, {"routers", "tftp-server-name"}),
+        ({"menu": "", "option_66": "", "router": "10.77.0.1"}, {"routers"}),
     ],
 )  # fmt: skip
 def test_kea_is_told_in_valid_json(tmp_path: Path, options: dict[str, object], names: set[str]) -> None:

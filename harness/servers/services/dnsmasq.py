@@ -23,8 +23,8 @@ class DnsmasqOptions:
 
     boot_option_43: offer `menu` (pxe-service), which the ROM of a 2B or 3B takes only with three spaces at its end.
     delayed: MAC addresses that are answered after a second, as those ROMs want it (dnsmasq 2.77 and later). option_66: the
-    TFTP server's name or address, as text; dnsmasq appends a NUL to it. tftp: serve files. extra: lines that are added as
-    they are.
+    TFTP server's name or address, as text; dnsmasq appends a NUL to it. tftp: serve files. router: option 3, "" for the
+    host's own address. extra: lines that are added as they are.
     """
 
     boot_option_43: bool = True
@@ -32,6 +32,7 @@ class DnsmasqOptions:
     delayed: Sequence[str] = ()
     option_66: str = ""
     tftp: bool = True
+    router: str = ""
     lease: str = "1h"
     extra: Sequence[str] = ()
 
@@ -87,6 +88,7 @@ class Dnsmasq(Service):
                 "menu": options.menu,
                 "delayed": options.delayed,
                 "option_66": options.option_66,
+                "router": options.router,
                 "tftp": options.tftp,
                 "tftp_root": self.tftp_root,
                 "extra": options.extra,

@@ -18,12 +18,13 @@ class KeaOptions:
     """What a lab, or a fault, changes. Put a changed copy into `Kea.options`, then restart.
 
     menu: the text of the PXE boot menu, sub-option 9 of option 43, with 6 and 10 beside it; "" for no option 43.
-    option_66: tftp-server-name, None for the host's own address, "" for none. next_server: siaddr.
+    option_66: tftp-server-name, None for the host's own address, "" for none. next_server: siaddr. router: option 3, "" for none.
     """
 
     menu: str = "Raspberry Pi Boot   "
     option_66: str | None = None
     next_server: bool = False
+    router: str = ""
     lease: int = 3600
 
 
@@ -64,6 +65,7 @@ class Kea(Service):
                 "first": network.network_address + 100,
                 "last": network.network_address + 199,
                 "lease": options.lease,
+                "router": options.router,
                 "menu": options.menu,
                 "menu_octets": (b"\0\0" + bytes([len(menu)]) + menu).hex(),
                 "option_66": own if options.option_66 is None else options.option_66,
