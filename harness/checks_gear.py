@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.checks_boards import board_checks
+from harness.checks_console import console_checks
 from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig, PluginPower, SerialConsole
 from harness.config.gear import POWER_GROUP
 from harness.probes import Check, Probes
@@ -16,7 +17,7 @@ def gear_checks(lab: LabConfig, board: BoardConfig, probes: Probes) -> Iterator[
     if isinstance(wire, InterfaceWire):
         yield from _interface(wire, probes)
     if isinstance(board.console, SerialConsole):
-        yield _serial(board.name, board.console, probes)
+        yield from console_checks(board.name, board.console, probes)
     if isinstance(board.power, PluginPower):
         why = f"switching {board.name}"
         yield Check(f"power driver {board.power.driver}", True, f"installed (entry point of {POWER_GROUP})", "", why)
@@ -58,25 +59,6 @@ def _interface(wire: InterfaceWire, probes: Probes) -> Iterator[Check]:
             remedy if status else "",
             "captures",
         )
-
-
-def _serial(board: str, console: SerialConsole, probes: Probes) -> Check:
-    name, why = f"console {console.port}", f"reading {board}"
-    if not probes.exists(console.port):
-        known = probes.glob("/dev/serial/by-id/*") or probes.glob("/dev/tty[UA][SM][BA]*")
-        there = ", ".join(known) if known else "no serial adapter is plugged in"
-        return Check(name, False, "there is no such port", f"plug the adapter in, or correct port: ({there})", why)
-    if not probes.is_character_device(console.port):
-        return Check(name, False, "this is not a device", "correct port: in lab.yaml", why)
-    if not probes.may(console.port, "rw"):
-        remedy = "sudo adduser $USER dialout and log in again, or run with sudo"
-        return Check(name, False, "may not be read and written", remedy, why)
-    users = probes.users_of(console.port)
-    if users:
-        pid, program = users[0]
-        remedy = f"end it (process {pid}): two readers tear a console's text apart"
-        return Check(name, False, f"open in {program}", remedy, why)
-    return Check(name, True, "free, may be read and written", "", why)
 
 
 def _tftp_root(root: str, probes: Probes) -> Check:

@@ -16,6 +16,7 @@ from harness.clock import now
 from harness.errors import HarnessError, InfraError
 
 if TYPE_CHECKING:
+    from harness.config import SerialConsole
     from harness.console.log import ConsoleLog
     from harness.losing import Sign
     from harness.power.port import PowerPort
@@ -78,13 +79,13 @@ class Gear:
     signs: Callable[[], Sequence[Sign]] = tuple
 
 
-def serial_console(port: str, baud: int) -> Callable[[Path, Emit, Fail], ConsoleLog]:
-    """A console on a serial device, a pty or a pyserial URL."""
+def serial_console(config: SerialConsole) -> Callable[[Path, Emit, Fail], ConsoleLog]:
+    """A console on a serial device, a pty, a USB adapter or a serial server."""
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-        from harness.console.log import ConsoleLog  # noqa: PLC0415 - a lab without consoles needs no pyserial
+        from harness.console.opening import console_log  # noqa: PLC0415 - a lab without consoles needs no pyserial
 
-        return ConsoleLog(port, folder, on_event=emit, on_error=fail, baudrate=baud).start()
+        return console_log(config, folder, on_event=emit, on_error=fail).start()
 
     return opened
 

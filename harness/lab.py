@@ -327,7 +327,7 @@ class Lab(AbstractContextManager["Lab"]):
         serial = console if isinstance(console, SerialConsole) else None
         gear = Gear(
             power=lambda _folder: self._lending.port(config.name),
-            open_console=serial_console(serial.port, serial.baud) if serial else None,
+            open_console=serial_console(serial) if serial else None,
             open_capture=capture_of(wire, config.mac),
             signs=lambda: (
                 (LinkDown(lambda: local_carrier(wire.interface)),)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `harness.checks` asks of this machine, and the shape of its answers. Tests put another machine in its place."""
 
+from __future__ import annotations
+
 import glob
 import os
 import shutil
@@ -10,8 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.config import SerialConsole
 
 #: Debian keeps administrators' tools where an ordinary user's PATH does not look.
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -34,7 +40,7 @@ class Check:
 
 
 class Probes:
-    """Reads this machine; changes nothing on it. No method raises for what it finds."""
+    """Reads this machine; changes nothing on it. No method raises for what it finds, but for `usb_console`."""
 
     def is_root(self) -> bool:
         return os.geteuid() == 0
@@ -116,16 +122,31 @@ class Probes:
                     return int(line.split()[1]) * 1024
         return None
 
+    def real_path(self, path: str) -> str:
+        """Where links lead."""
+        return os.path.realpath(path)
+
     def users_of(self, device: str) -> list[tuple[int, str]]:
-        """Process ids and names of those that have the device open: of all processes for root, else of one's own."""
-        wanted = os.path.realpath(device)
-        found = []
-        # Not Path.glob: it raises when a process ends while it looks.
-        for link in map(Path, glob.iglob("/proc/[0-9]*/fd/*")):  # noqa: PTH207
-            with suppress(OSError, ValueError):
-                if str(link.readlink()) == wanted and (pid := int(link.parts[2])) != os.getpid():
-                    found.append((pid, self.read(f"/proc/{pid}/comm").strip() or "a process"))
-        return sorted(set(found))
+        """Process ids and names of those that have the device open or locked; of other users' as far as one may know."""
+        from harness.console.holders import holders  # noqa: PLC0415 - only labs with real consoles need it
+
+        return [(holder.pid, holder.name) for holder in holders(device)]
+
+    def usb_console(self, console: SerialConsole) -> str:
+        """The device of a console that is named by its USB adapter. The one method that raises: InfraError, ConfigError."""
+        from harness.console.opening import device_of  # noqa: PLC0415 - as above
+
+        return device_of(console)
+
+    def console_fault(self, console: SerialConsole) -> HarnessError | None:
+        """What is wrong with a console's line: it is opened, and closed again."""
+        from harness.console.opening import open_line  # noqa: PLC0415 - as above
+
+        try:
+            open_line(console).close()
+        except HarnessError as error:
+            return error
+        return None
 
     def image_is_built(self, root: str) -> bool | None:
         """Whether the boot set of `root` ("debian", "light") is in the cache; None when that cannot be told."""

@@ -43,9 +43,9 @@ def _duplicates(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mista
     def folded(value: Any) -> str | None:
         return value.strip().lower() if isinstance(value, str) else None
 
-    def port(value: Any) -> str | None:
-        found = value.get("port") if isinstance(value, dict) else None
-        return found if isinstance(found, str) else None
+    def line(value: Any) -> str | None:
+        found = [(key, value[key]) for key in ("port", "usb", "url") if key in value] if isinstance(value, dict) else []
+        return repr(found) if found else None
 
     def outlet(value: Any) -> str | None:
         # An emulated port is each board's own; of a third-party driver the same keys mean the same outlet.
@@ -55,7 +55,7 @@ def _duplicates(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mista
     wanted: tuple[tuple[Path, str, Callable[[Any], str | None]], ...] = (
         (("mac",), "MAC address", folded),
         (("serial_number",), "serial number", folded),
-        (("console", "port"), "console port", lambda value: value if isinstance(value, str) else None),
+        (("console",), "console port", line),
         (("power",), "power port", outlet),
     )
     for inner, noun, identity in wanted:

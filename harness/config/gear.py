@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from harness.config.console import EmulatedConsole, SerialConsole
 from harness.config.power import (
     DRIVERS,
     CommandPower,
@@ -16,7 +17,7 @@ from harness.config.power import (
     UsbHubPower,
 )
 from harness.config.secret import SecretSource
-from harness.config.values import AbsolutePath, Section, matching, mistake
+from harness.config.values import Section, matching, mistake
 
 #: Entry points of this group bring power drivers of other packages: `driver:` is the entry point's name.
 POWER_GROUP = "piboot.power"
@@ -52,24 +53,6 @@ class PluginPower(Section):
     def options(self) -> dict[str, Any]:
         """The driver's own keys, unchecked: the driver checks them when it is opened."""
         return dict(self.model_extra or {})
-
-
-class EmulatedConsole(Section):
-    """The serial console of an emulated board."""
-
-    driver: Literal["emulated"]
-    """`emulated`."""
-
-
-class SerialConsole(Section):
-    """A serial port of this host."""
-
-    driver: Literal["serial"]
-    """`serial`."""
-    port: AbsolutePath = Field(examples=["/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0"])
-    """Device. One of /dev/serial/by-id/ stays the same when cables are replugged, /dev/ttyUSB0 does not."""
-    baud: Annotated[int, Field(strict=True, ge=1200, le=4_000_000)] = 115200
-    """Baud rate; a Pi speaks at 115200 unless told otherwise."""
 
 
 class Login(Section):

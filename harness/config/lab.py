@@ -7,15 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
+from harness.config.console import EmulatedConsole, SerialConsole
 from harness.config.eeprom import Eeprom, ReleaseDate, check_eeprom
 from harness.config.gear import (
     Console,
-    EmulatedConsole,
     EmulatedPower,
     Login,
     PluginPower,
     Power,
-    SerialConsole,
 )
 from harness.config.machine import check_machine
 from harness.config.otp import Flag, Otp, SdCard, check_rom

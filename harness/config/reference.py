@@ -38,6 +38,8 @@ _SECTIONS = (
     ("`boards: NAME: power:` with a driver of another package", "PluginPower"),
     ("`boards: NAME: console:` with `driver: emulated`", "EmulatedConsole"),
     ("`boards: NAME: console:` with `driver: serial`", "SerialConsole"),
+    ("`boards: NAME: console: usb:`", "UsbAdapter"),
+    ("`boards: NAME: console: send:`", "Sending"),
     ("`boards: NAME: login:`", "Login"),
     ("`boards: NAME: login: password:`", "SecretSource"),
     ("`boards: NAME: budgets:`", "Budgets"),

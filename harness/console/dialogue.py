@@ -26,13 +26,12 @@ MOST = 16 * 1024 * 1024
 class Dialogue(SpawnBase):  # type: ignore[type-arg]  # the stubs make it generic, the class is not
     """Expect and send on a console. `secrets` never appear in `seen_last`."""
 
-    def __init__(self, console: ConsoleLog, *, char_delay: float = 0.0, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, console: ConsoleLog, *, secrets: tuple[str, ...] = ()) -> None:
         super().__init__(
             timeout=30, maxread=4096, searchwindowsize=WINDOW, encoding="utf-8", codec_errors="backslashreplace"
         )
         self.delayafterread = None
         self.console = console
-        self.char_delay = char_delay
         self.secrets = tuple(secret for secret in secrets if secret)
         self._tap = console.tap()
         self._text = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -70,14 +69,8 @@ class Dialogue(SpawnBase):  # type: ignore[type-arg]  # the stubs make it generi
                 return text
 
     def send(self, text: str) -> None:
-        """Send `text`, slowly if the board has a small receive buffer and no flow control (`char_delay` seconds each)."""
-        data = text.encode()
-        if not self.char_delay:
-            self.console.write(data)
-            return
-        for octet in data:
-            self.console.write(bytes((octet,)))
-            time.sleep(self.char_delay)
+        """Send `text`. InfraError when the line is lost."""
+        self.console.write(text.encode())
 
     def wait_for(self, patterns: dict[str, re.Pattern[str]], timeout: float) -> str:
         """The key of the pattern that came first, "" when none did within `timeout` seconds, "closed"."""

@@ -8,9 +8,11 @@ counts on, and so do the pauses. A pseudo-terminal that has gone is not opened a
 import re
 import threading
 import time
+from collections.abc import Callable
 
 from harness.console import pseudo
-from harness.console.port import BytePort, Opener, PortGone
+from harness.console.port import BAUD, BREAK, BytePort, Opener, PortGone
+from harness.console.sending import Pace
 from harness.errors import HarnessError, InfraError
 
 #: Seconds before the first attempt to open a lost line again; doubled with each one up to the second figure. A USB adapter
@@ -26,13 +28,19 @@ _PTY = re.compile(r"/dev/pts/\d+")
 
 
 class Link:
-    """port: the open port, None while it is lost. Opened, lost and reopened by one thread; written to by any."""
+    """port: the open port, None while it is lost. Opened, lost and reopened by one thread; written to by any. baud: the rate that
+    `opener` sets.
+    """
 
-    def __init__(self, opener: Opener, name: str, reconnect_for: float) -> None:
+    def __init__(
+        self, opener: Opener, name: str, reconnect_for: float, *, baud: int = BAUD, pace: Pace | None = None
+    ) -> None:
         self.name = name
         self.port: BytePort | None = None
         self._open = opener
         self._reconnect_for = reconnect_for
+        self._pace = pace or Pace()
+        self._first_baud = self.baud = baud
         self._write_lock = threading.Lock()
         self._trail: pseudo.Trail | None = None
         self._opened = 0.0
@@ -43,6 +51,14 @@ class Link:
     def open(self) -> None:
         """InfraError, ConfigError: it cannot be opened."""
         port = self._open()
+        if self.baud != self._first_baud:
+            try:
+                port.set_baud(self.baud)
+            except BaseException as error:
+                port.close()
+                if isinstance(error, PortGone):
+                    raise InfraError(f"the console cannot be opened: {error}", place=port.name) from error
+                raise
         self.name = port.name
         self._trail = pseudo.trail(port.name)
         self._opened = time.monotonic()
@@ -104,7 +120,33 @@ class Link:
         return InfraError(what, place=self.name, remedy=remedy)
 
     def write(self, data: bytes) -> None:
-        """Send octets. InfraError when the line is lost."""
+        """Send octets, at the line's pace. InfraError when the line is lost."""
+
+        def type_(port: BytePort) -> None:
+            for piece, pause in self._pace.parts(data):
+                port.write(piece)
+                if pause:
+                    time.sleep(pause)
+
+        self._do(type_)
+
+    def set_baud(self, baud: int) -> None:
+        """Another rate, also after the line was lost. InfraError, ConfigError."""
+        if self.port is not None:
+            self._do(lambda port: port.set_baud(baud))
+        self.baud = baud
+
+    def send_break(self, then: bytes = b"") -> None:
+        """A break, and octets right after it that nobody else's come before. InfraError, ConfigError."""
+
+        def send(port: BytePort) -> None:
+            port.send_break(BREAK)
+            if then:
+                port.write(then)
+
+        self._do(send)
+
+    def _do(self, what: Callable[[BytePort], None]) -> None:
         port = self.port
         if port is None:
             raise InfraError(
@@ -112,6 +154,6 @@ class Link:
             )
         try:
             with self._write_lock:
-                port.write(data)
+                what(port)
         except PortGone as error:
             raise InfraError(f"nothing can be sent to the console: {error}", place=self.name) from error

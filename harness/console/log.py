@@ -7,9 +7,9 @@ It is started before power-on; logins and people get copies through `tap`. Its `
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal, Self, TypeVar
 
 from harness import clock
@@ -21,6 +21,7 @@ from harness.console.link import Link
 from harness.console.milestones import Milestones
 from harness.console.port import BAUD, Opener, open_port
 from harness.console.reader import GATHER, Reader
+from harness.console.sending import Pace
 from harness.console.tap import Tap, unfinished
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError, InfraError
@@ -36,7 +37,8 @@ class ConsoleLog:
 
     on_event: milestones and gaps, called by the reading thread in their order; on_line: every line, likewise; on_error: at
     most one InfraError for a full disk and one per loss that outlasts `reconnect_for` seconds, and HarnessBug when one of
-    the functions given here raises (once).
+    the functions given here raises (once). name: of the line, until it is opened; baudrate: what `port` is opened with;
+    baud_after: milestone -> the rate from there on.
     """
 
     def __init__(
@@ -47,12 +49,17 @@ class ConsoleLog:
         on_event: Callable[[Milestone | ConsoleGap], None] = lambda _event: None,
         on_line: Callable[[Line], None] | None = None,
         on_error: Callable[[HarnessError], None] = lambda _error: None,
+        name: str = "console",
         baudrate: int = BAUD,
+        baud_after: Mapping[str, int] = MappingProxyType({}),
+        pace: Pace | None = None,
         reconnect_for: float = 30.0,
         gather: float = GATHER,
     ) -> None:
         opener: Opener = (lambda: open_port(port, baudrate)) if isinstance(port, str) else port
-        self._link = Link(opener, port if isinstance(port, str) else "console", reconnect_for)
+        name = port if isinstance(port, str) else name
+        self._link = Link(opener, name, reconnect_for, baud=baudrate, pace=pace)
+        self._baud_after = dict(baud_after)
         self.folder = folder
         self._on_event, self._on_line, self._on_error = on_event, on_line, on_error
         self._reader = Reader(self._link, self, gather)
@@ -97,8 +104,30 @@ class ConsoleLog:
         self.close()
 
     def write(self, data: bytes) -> None:
-        """Send octets. InfraError when the line is lost (the reading thread tells the gap)."""
+        """Send octets, at the line's pace. InfraError when the line is lost (the reading thread tells the gap)."""
         self._link.write(data)
+
+    def send_break(self) -> None:
+        """A break of a quarter of a second. InfraError: the line is lost; ConfigError: this kind of line has none."""
+        self._link.send_break()
+
+    def sysrq(self, key: str) -> None:
+        """Break and `key` at once: the kernel takes a key within 5 s after a break (admin-guide/sysrq.rst), where its
+        kernel.sysrq allows it. "b" restarts the board without a word to its disks, "h" prints what there is. Errors as
+        `send_break`.
+        """
+        if len(key) != 1 or not key.isascii() or not key.isprintable():
+            raise ValueError(f"a SysRq key is one character, not {key!r}")
+        self._link.send_break(key.encode())
+
+    @property
+    def baud(self) -> int:
+        """The rate of the line. Set it while the board boots: InfraError, ConfigError when the line cannot have it."""
+        return self._link.baud
+
+    @baud.setter
+    def baud(self, rate: int) -> None:
+        self._link.set_baud(rate)
 
     def tap(self) -> Tap:
         """A copy of all octets from now on, after those of the line that is not finished yet (`unfinished`): a prompt, say."""
@@ -197,6 +226,14 @@ class ConsoleLog:
                     with self._changed:
                         self._probes[milestone.fields["key"]] = milestone.fields["value"]
                 self._call(self._on_event, milestone)
+                self._new_rate(self._baud_after.get(milestone.name))
+
+    def _new_rate(self, baud: int | None) -> None:
+        if baud is not None and baud != self.baud:
+            try:
+                self.baud = baud
+            except HarnessError as error:
+                self.failed(error)
 
     def _keep(self, write: Callable[[ConsoleFiles], None]) -> None:
         if self._files is None or self._disk_error:

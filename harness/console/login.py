@@ -36,7 +36,6 @@ def login(
     password: str | None = None,
     *,
     timeout: float = 60.0,
-    char_delay: float = 0.0,
     nudge: float = _NUDGE,
 ) -> Shell:
     """Log in as `user` within `timeout` seconds; a shell that is open already is taken as it is.
@@ -45,7 +44,7 @@ def login(
     "initramfs", "userspace" or "firmware" when an emergency shell, a maintenance prompt or a bootloader stands there. The
     password is sent only to a password prompt and never told.
     """
-    dialogue = Dialogue(console, char_delay=char_delay, secrets=(password or "",))
+    dialogue = Dialogue(console, secrets=(password or "",))
     try:
         _to_shell(dialogue, user, password, timeout=timeout, nudge=nudge)
         return Shell.open(dialogue)

@@ -17,6 +17,9 @@ from harness.masking import masked
 
 RULES: tuple[Rule, ...] = table_firmware.RULES + table_network.RULES + table_kernel.RULES + table_system.RULES
 
+#: Every milestone that a console can have.
+NAMES = frozenset(rule.name for rule in RULES)
+
 
 def _any_of(literals: Iterable[str]) -> re.Pattern[str]:
     """A pattern that finds any of `literals`; grouped by their first character it is four times as fast as one by one."""

@@ -187,7 +187,7 @@ class ShellPort:
         try:
             data = os.read(self._master, 4096)
         except OSError as error:
-            raise PortGone(str(error)) from error
+            raise PortGone(f"{error}; {self.name} ended with {self.process.poll()}") from error
         return self._noisy(data) if self._noise else data
 
     def _noisy(self, data: bytes) -> bytes:
