@@ -70,11 +70,30 @@ def boot(
 
 
 @app.command()
-def check(lab: LabOption = LAB, as_json: JsonOption = False) -> None:
-    """Validate lab.yaml, and look for the tools and rights that this lab needs."""
-    from harness.commands import check_lab  # noqa: PLC0415
+def check(
+    lab: LabOption = LAB,
+    power: Annotated[
+        bool, typer.Option("--power", help="Also switch every real board off and on again, and leave it as it was.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate lab.yaml, look for the tools and rights that this lab needs, and ask its gear without switching anything."""
+    from harness.commands_gear import check_lab  # noqa: PLC0415
 
-    _run(lambda: check_lab(lab, as_json=as_json))
+    _run(lambda: check_lab(lab, power=power, as_json=as_json))
+
+
+@app.command()
+def power(
+    board: Annotated[str, typer.Argument(help="The board's name in the lab.")],
+    action: Annotated[str, typer.Argument(help="on, off, cycle or state.")],
+    lab: LabOption = LAB,
+    as_json: JsonOption = False,
+) -> None:
+    """Switch a board's power by hand, proven by what its port reads back; `state` only asks."""
+    from harness.commands_gear import power_board  # noqa: PLC0415
+
+    _run(lambda: power_board(board, action, lab=lab, as_json=as_json))
 
 
 @app.command()

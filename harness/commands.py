@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the commands of `piboot` do. Each returns its exit code; errors of the tree go up to cli.py."""
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,24 +144,6 @@ def finish(run: Run) -> Path:
     run.save(ended=now(), notes=run.notes())
     write_junit(run.folder)
     return write_report(run.folder)
-
-
-def check_lab(lab: Path, *, as_json: bool) -> int:
-    """Validate, then look at this machine."""
-    from harness.checks import format_table, run_checks  # noqa: PLC0415
-
-    config = load(lab)
-    checks = run_checks(config)
-    missing = [check for check in checks if check.ok is False]
-    if as_json:
-        rows = [
-            {key: getattr(check, key) for key in ("name", "ok", "found", "remedy", "needed_for")} for check in checks
-        ]
-        print(json.dumps({"lab": config.name, "ok": not missing, "checks": rows}, indent=2))
-    else:
-        print(f"{lab}: valid; lab {config.name}, boards {', '.join(config.boards)}")
-        print(format_table(checks))
-    return InfraError.exit_code if missing else 0
 
 
 def replay_boot(folder: Path, *, reports: Path, write: bool, as_json: bool) -> int:

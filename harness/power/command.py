@@ -2,9 +2,11 @@
 """`driver: command`: any program that switches, and one that tells the state."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import InfraError
 from harness.power.port import Refused, Silent, State, Timing
 from harness.power.program import Result, Runner
 from harness.power.switched import SwitchedPort, Want, words
@@ -73,3 +75,15 @@ class CommandPort(SwitchedPort):
     def look(self) -> State:
         state, self.detail = self._read_back.state(self._runner)
         return state
+
+    def identify(self) -> str:
+        """Where the programs are. InfraError: one is not installed."""
+        found = []
+        for argv in (self._on, self._off, self._read_back.argv):
+            path = shutil.which(argv[0])
+            if path is None:
+                raise InfraError(
+                    f"{argv[0]} cannot be run: no such program", remedy="install it, or name its full path in lab.yaml"
+                )
+            found.append(path)
+        return ", ".join(dict.fromkeys(found))

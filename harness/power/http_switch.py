@@ -3,23 +3,28 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.power.port import State, Timing
-from harness.power.reading import Reader
+from harness.errors import InfraError
+from harness.power.port import Refused, Silent, State, Timing
+from harness.power.reading import Reader, at
 from harness.power.switched import SwitchedPort, Want, words
 from harness.power.web import Request, Site
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What one kind of switch is asked. `{outlet}` in paths, bodies and `reader` stands for the outlet's name."""
+    """What one kind of switch is asked. `{outlet}` in paths, bodies and `reader` stands for the outlet's name.
+    about: a path that tells what the switch is, and where in its JSON: "model", "StatusFWR.Version".
+    """
 
     on: Request
     off: Request
     state: Request
     reader: Reader
     outlet: str = "0"
+    about: tuple[str, ...] = ()
 
     def of(self, outlet: str) -> "Dialect":
         def put(request: Request) -> Request:
@@ -35,7 +40,7 @@ class Dialect:
             )
         )
         reader = Reader(on, off, json)
-        return Dialect(put(self.on), put(self.off), put(self.state), reader, outlet)
+        return Dialect(put(self.on), put(self.off), put(self.state), reader, outlet, self.about)
 
 
 PRESETS: Mapping[str, Dialect] = {
@@ -45,6 +50,7 @@ PRESETS: Mapping[str, Dialect] = {
         Request("/relay/{outlet}?turn=off"),
         Request("/relay/{outlet}"),
         Reader("true", "false", "ison"),
+        about=("/shelly", "type", "fw"),
     ),
     # shelly-api-docs.shelly.cloud/gen2: Switch.Set, Switch.GetStatus has "output"; digest login with SHA-256.
     "shelly-gen2": Dialect(
@@ -52,6 +58,7 @@ PRESETS: Mapping[str, Dialect] = {
         Request("/rpc/Switch.Set?id={outlet}&on=false"),
         Request("/rpc/Switch.GetStatus?id={outlet}"),
         Reader("true", "false", "output"),
+        about=("/rpc/Shelly.GetDeviceInfo", "model", "app", "ver"),
     ),
     # tasmota.github.io/docs/Commands: Power<x>; a device with one relay answers {"POWER":"ON"}, others {"POWER2":"ON"}.
     "tasmota": Dialect(
@@ -60,6 +67,7 @@ PRESETS: Mapping[str, Dialect] = {
         Request("/cm?cmnd=Power{outlet}"),
         Reader(r'"POWER[0-9]*"\s*:\s*"ON"', r'"POWER[0-9]*"\s*:\s*"OFF"'),
         outlet="1",
+        about=("/cm?cmnd=Status%202", "StatusFWR.Version", "StatusFWR.Hardware"),
     ),
     # esphome.io/web-api: POST /switch/<id>/turn_on|turn_off; GET /switch/<id> has "state".
     "esphome": Dialect(
@@ -76,6 +84,7 @@ PRESETS: Mapping[str, Dialect] = {
         Request("/netio.json"),
         Reader(r'"ID"\s*:\s*{outlet}\s*,[^}]*"State"\s*:\s*1', r'"ID"\s*:\s*{outlet}\s*,[^}]*"State"\s*:\s*0'),
         outlet="1",
+        about=("/netio.json", "Agent.Model", "Agent.Version"),
     ),
 }
 
@@ -96,3 +105,21 @@ class HttpPort(SwitchedPort):
         text = self._site.send(self._dialect.state).text
         self.detail = words(text, self._site.secrets, 80)
         return self._dialect.reader.state(text, self._site.secrets)
+
+    def identify(self) -> str:
+        """What the switch says that it is; "" when it has no such answer. InfraError: it does not answer."""
+        if not self._dialect.about:
+            return ""
+        path, *fields = self._dialect.about
+        with self._lock:
+            try:
+                text = self._site.send(Request(path)).text
+            except Refused:
+                return ""
+            except Silent as error:
+                raise InfraError(f"{self.identity} does not say what it is: {error}", remedy=self.remedy) from None
+        found = []
+        for field in fields:
+            with suppress(Silent):
+                found.append(words(at(text, field, self._site.secrets), self._site.secrets, 60))
+        return " ".join(found)

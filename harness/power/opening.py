@@ -21,15 +21,15 @@ from harness.power.command import Expected, ReadBack
 from harness.power.port import PowerPort, Timing
 
 
-def open_port(config: Any) -> PowerPort:  # noqa: PLR0911 - one per driver
+def open_port(config: Any, *, starts: bool = True) -> PowerPort:  # noqa: PLR0911 - one per driver
     """The port that one of lab.yaml's drivers stands for. ConfigError: a secret is not where lab.yaml says, or a third-party
-    driver does not take its keys. Nothing is sent yet.
+    driver does not take its keys. Nothing is sent yet. starts: whether a relay's line may be taken, when nobody holds it.
     """
     match config:
         case PoeSnmpPower():
             return _poe(config)
         case GpioRelayPower():
-            return _relay(config)
+            return _relay(config, starts=starts)
         case HttpPower():
             return _http(config)
         case PduPower():
@@ -65,7 +65,7 @@ def _poe(config: PoeSnmpPower) -> PowerPort:
     return PoeSnmpPort(agent, port=config.port, group=config.group, timing=Timing(limit=config.limit, poll=0.25))
 
 
-def _relay(config: GpioRelayPower) -> PowerPort:
+def _relay(config: GpioRelayPower, *, starts: bool) -> PowerPort:
     from harness.power.gpio_line import Wiring  # noqa: PLC0415
     from harness.power.gpio_relay import GpioRelayPort  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def _relay(config: GpioRelayPower) -> PowerPort:
         port=config.tcp_port,
         chip=config.chip,
     )
-    return GpioRelayPort(wiring, on_exit=config.on_exit, timing=Timing(limit=config.limit))
+    return GpioRelayPort(wiring, on_exit=config.on_exit, timing=Timing(limit=config.limit), starts=starts)
 
 
 def _http(config: HttpPower) -> PowerPort:

@@ -48,6 +48,16 @@ class PduPort(SwitchedPort):
         state, self.detail = self._read_back.state(self._runner)
         return state
 
+    def identify(self) -> str:
+        """pdudaemon tells nothing of itself; InfraError when nobody listens there. Nothing is asked for."""
+        try:
+            self._site.knock()
+        except Silent as error:
+            raise InfraError(
+                f"{self.identity}: {error}", remedy="is pdudaemon running, with its HTTP listener?"
+            ) from None
+        return "pdudaemon, without state of its own" if self._read_back is None else "pdudaemon"
+
     def _switch(self, want: Want) -> None:
         if self._read_back is not None:
             super()._switch(want)

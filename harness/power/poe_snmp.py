@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`driver: poe-snmp`: a PoE switch port by POWER-ETHERNET-MIB (RFC 3621). On is what the port delivers, not what it was told."""
 
+from harness.errors import InfraError
 from harness.power.poe_mib import DISABLE, ENABLE, Port, Reading
-from harness.power.port import Refused, State, Timing
+from harness.power.port import Refused, Silent, State, Timing
 from harness.power.snmp import Agent
 from harness.power.switched import SwitchedPort, Want
+
+#: SNMPv2-MIB (RFC 3418), sysDescr.0: "full name and version identification of the system's hardware type, software …".
+SYS_DESCR = (1, 3, 6, 1, 2, 1, 1, 1, 0)
 
 
 class PoeSnmpPort(SwitchedPort):
@@ -32,6 +36,14 @@ class PoeSnmpPort(SwitchedPort):
         if self._before is not None and now.state != "on" and (cause := now.cause(self._before)):
             raise Refused(f"port {self._port.index}: {cause}")
         return now.state
+
+    def identify(self) -> str:
+        """What the switch says that it is. InfraError."""
+        with self._lock:
+            try:
+                return self._agent.text(SYS_DESCR)
+            except (Refused, Silent) as error:
+                raise InfraError(f"{self.identity} does not say what it is: {error}", remedy=self.remedy) from None
 
     def delivers(self) -> bool | None:
         """Whether the port delivers power to a device whose class it has found; None: it does not say. InfraError."""

@@ -22,7 +22,7 @@ class Reader:
 
     def state(self, text: str, secrets: Iterable[str] = ()) -> State:
         """ "unknown" when neither or both fit. Silent: there is no such value."""
-        value = _at(text, self.json, secrets) if self.json else text
+        value = at(text, self.json, secrets) if self.json else text
         match = re.fullmatch if self.json else re.search
         is_on, is_off = match(self.on, value) is not None, match(self.off, value) is not None
         if is_on == is_off:
@@ -30,7 +30,8 @@ class Reader:
         return "on" if is_on else "off"
 
 
-def _at(text: str, path: str, secrets: Iterable[str]) -> str:
+def at(text: str, path: str, secrets: Iterable[str] = ()) -> str:
+    """The value at `path` as JSON writes it, a text without its quotes. Silent: there is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

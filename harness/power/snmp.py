@@ -47,6 +47,29 @@ class Credentials:
         return [secret.reveal() for secret in (self.community, self.auth_key, self.privacy_key) if secret is not None]
 
 
+_V = TypeVar("_V")
+_Read = Callable[[Any, Any], dict[Oid, _V]]
+
+
+def _integers(api: Any, answer: Any) -> dict[Oid, int]:
+    """Integers among the answer's values; noSuchObject, noSuchInstance and texts are passed over."""
+    found: dict[Oid, int] = {}
+    for name, value in answer:
+        if not isinstance(value, (api.NoSuchObject, api.NoSuchInstance, api.EndOfMibView)) and hasattr(
+            value, "__int__"
+        ):
+            try:
+                found[tuple(name)] = int(value)
+            except (TypeError, ValueError):
+                continue
+    return found
+
+
+def _texts(api: Any, answer: Any) -> dict[Oid, bytes]:
+    """Octet strings among the answer's values."""
+    return {tuple(name): bytes(value) for name, value in answer if isinstance(value, api.OctetString)}
+
+
 class Agent:
     """timeout: seconds for one answer; retries: further tries after it; sockets: makes the UDP socket to use, instead of one of
     this host's. One exchange at a time: the port's lock sees to it.
@@ -76,11 +99,11 @@ class Agent:
 
     def get(self, needed: Sequence[Oid], wanted: Sequence[Oid] = ()) -> dict[Oid, int]:
         """Integers by object. Refused: one of `needed` does not exist; those of `wanted` that do not are left out."""
-        rows = self._exchange("get", [(oid, None) for oid in (*needed, *wanted)])
+        rows = self._exchange("get", [(oid, None) for oid in (*needed, *wanted)], _integers)
         if rows is None:  # v1 refuses the whole request for one missing object
             rows = {}
             for oid in (*needed, *wanted):
-                rows |= self._exchange("get", [(oid, None)]) or {}
+                rows |= self._exchange("get", [(oid, None)], _integers) or {}
         for oid in needed:
             if oid not in rows:
                 raise Refused(f"{self.place} has no object {'.'.join(map(str, oid))}: it has no such group or port")
@@ -88,10 +111,17 @@ class Agent:
 
     def set(self, oid: Oid, value: int) -> None:
         """Set an INTEGER. Refused: the agent says why not."""
-        if self._exchange("set", [(oid, value)]) is None:
+        if self._exchange("set", [(oid, value)], _integers) is None:
             raise Refused(f"noSuchName: {self.place} lets nobody write it with these credentials, or has no such port")
 
-    def _exchange(self, kind: Literal["get", "set"], rows: list[tuple[Oid, int | None]]) -> dict[Oid, int] | None:
+    def text(self, oid: Oid) -> str:
+        """A text object (DisplayString), safe to show; "" when the agent does not have it, or not for us."""
+        rows = self._exchange("get", [(oid, None)], _texts) or {}
+        return words(rows.get(oid, b""), self._credentials.secrets, 160)
+
+    def _exchange(
+        self, kind: Literal["get", "set"], rows: list[tuple[Oid, int | None]], read: "_Read[_V]"
+    ) -> dict[Oid, _V] | None:
         """None: v1's noSuchName."""
         try:
             import pysnmp.hlapi.v3arch.asyncio as api  # noqa: PLC0415 - 0.1 s which only PoE labs need to spend
@@ -103,7 +133,7 @@ class Agent:
         try:
             if self._session is None:
                 self._session = _Session(self, api)
-            return self._session.run(self._async(api, self._session.engine, kind, rows))
+            return self._session.run(self._async(api, self._session.engine, kind, rows, read))
         except BaseException as error:
             self._drop()
             if isinstance(error, (Refused, Silent)) or not isinstance(error, Exception):
@@ -118,8 +148,8 @@ class Agent:
             self._session = None
 
     async def _async(
-        self, api: Any, engine: Any, kind: str, rows: list[tuple[Oid, int | None]]
-    ) -> dict[Oid, int] | None:
+        self, api: Any, engine: Any, kind: str, rows: list[tuple[Oid, int | None]], read: "_Read[_V]"
+    ) -> dict[Oid, _V] | None:
         mine = self._credentials
         kinds = api.UdpTransportTarget if self._sockets is None else target_over(api, self._sockets)
         target = await kinds.create((self.host, self.port), self.timeout, self.retries)
@@ -143,7 +173,7 @@ class Agent:
             return None
         if int(status):
             self._failed(int(status))
-        return _integers(api, answer)
+        return read(api, answer)
 
     def _user(self, api: Any) -> Any:
         mine = self._credentials
@@ -238,20 +268,6 @@ def _close_now(loop: asyncio.AbstractEventLoop, engine: Any) -> None:
         loop.run_until_complete(stop())
     finally:
         loop.close()
-
-
-def _integers(api: Any, answer: Any) -> dict[Oid, int]:
-    """Integers among the answer's values; noSuchObject, noSuchInstance and texts are passed over."""
-    found: dict[Oid, int] = {}
-    for name, value in answer:
-        if not isinstance(value, (api.NoSuchObject, api.NoSuchInstance, api.EndOfMibView)) and hasattr(
-            value, "__int__"
-        ):
-            try:
-                found[tuple(name)] = int(value)
-            except (TypeError, ValueError):
-                continue
-    return found
 
 
 _NO_RIGHTS: Mapping[str, str] = {

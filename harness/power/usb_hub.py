@@ -4,13 +4,15 @@
 import re
 from collections.abc import Sequence
 
+from harness.errors import InfraError
 from harness.power.port import Refused, Silent, State, Timing
 from harness.power.program import Runner
-from harness.power.switched import SwitchedPort, Want
+from harness.power.switched import SwitchedPort, Want, words
 
 #: "Current status for hub 1-1 [2109:2813 VIA Labs, USB 2.10, 4 ports, ppps]",
 #: "  Port 2: 0503 power highspeed enable connect [...]".
 _HUB = re.compile(r"^(?:Current|New) status for hub (\S+)")
+_ABOUT = re.compile(r"^Current status for hub (\S+) \[(.*)\]")
 _PORT = re.compile(r"^  Port (\d+): ([0-9a-f]{4})((?: [^\[\n]*)?)")
 
 
@@ -44,6 +46,16 @@ class UsbHubPort(SwitchedPort):
             return "unknown"
         self.detail = ", ".join(f"hub {hub}: {said}" for hub, said in ports.items())
         return "on" if any("power" in said.split() for said in ports.values()) else "off"
+
+    def identify(self) -> str:
+        """What uhubctl says of the hub: "0bda:5411 Generic USB2.1 Hub, USB 2.10, 4 ports, ppps". InfraError."""
+        with self._lock:
+            try:
+                output = self._run(self._argv)
+            except (Refused, Silent) as error:
+                raise InfraError(f"{self.identity} does not say what it is: {error}", remedy=self.remedy) from None
+        found = next((match[2] for line in output.splitlines() if (match := _ABOUT.match(line)) is not None), "")
+        return words(found)
 
     def _run(self, argv: Sequence[str]) -> str:
         result = self._runner.run(argv)

@@ -85,6 +85,15 @@ class Site:
             plain.append(base64.b64encode(f"{self._user}:{self._password.reveal()}".encode()).decode())
         return [*plain, *(urllib.parse.quote(secret) for secret in plain)]
 
+    def knock(self) -> None:
+        """A TCP connection, nothing said. Silent: nobody listens."""
+        parts = urllib.parse.urlsplit(self.base)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), self.timeout).close()
+        except OSError as error:
+            raise Silent(f"no answer from {self.host}: {words(str(error), self.secrets)}") from None
+
     def send(self, request: Request) -> Answer:
         """The answer with status 2xx. Silent: none, or 5xx; Refused: any other status."""
         made = urllib.request.Request(  # noqa: S310 - the base's scheme is checked in lab.yaml

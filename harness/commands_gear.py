@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`piboot check` and `piboot power`: the lab's gear, looked at and switched by hand. Each returns its exit code."""
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+from harness.config import load
+from harness.errors import ConfigError, InfraError
+from harness.switching import Action, Switched, real_board, switch_board
+
+
+def check_lab(lab: Path, *, power: bool, as_json: bool) -> int:
+    """Validate, look at this machine, then at the gear; with `power`, cycle the boards' ports."""
+    from harness.checks import format_table, run_checks  # noqa: PLC0415
+    from harness.inspection import survey  # noqa: PLC0415
+    from harness.inspection.cycling import cycle_boards  # noqa: PLC0415
+    from harness.inspection.table import as_json as rows_as_json  # noqa: PLC0415
+    from harness.inspection.table import print_rows  # noqa: PLC0415
+
+    config = load(lab)
+    checks = run_checks(config)
+    if not as_json:
+        print(f"{lab}: valid; lab {config.name}, boards {', '.join(config.boards)}\n\nThis machine")
+        print(format_table(checks))
+    gear = survey(config)
+    if power:
+        gear += cycle_boards(config, lambda line: print(line, file=sys.stderr))
+    missing = [check for check in checks if check.ok is False]
+    bad = [row for row in gear if not row.ok]
+    if as_json:
+        rows = [
+            {key: getattr(check, key) for key in ("name", "ok", "found", "remedy", "needed_for")} for check in checks
+        ]
+        whole = {"lab": config.name, "ok": not missing and not bad, "checks": rows, "gear": rows_as_json(gear)}
+        print(json.dumps(whole, indent=2))
+    elif gear:
+        print("\nThe lab's gear")
+        print_rows(gear, sys.stdout)
+        print(f"{len(bad)} of {len(gear)} need somebody" if bad else "all of it is ready")
+    return InfraError.exit_code if missing or bad else 0
+
+
+def power_board(name: str, action: str, *, lab: Path, as_json: bool) -> int:
+    """Switch a real board's port, or only ask it."""
+    config = load(lab)
+    wanted: Action | None = next((known for known in get_args(Action) if known == action), None)
+    if wanted is None:
+        raise ConfigError(
+            f"a board's power cannot be asked for {action!r}", remedy=f"choose of: {', '.join(get_args(Action))}"
+        )
+    board = real_board(config, name)
+    with tempfile.TemporaryDirectory(prefix="piboot-power-") as folder:
+        done = switch_board(config, board, wanted, Path(folder))
+    if as_json:
+        print(json.dumps({**asdict(done), "action": action, "proved": done.proved}, indent=2))
+    else:
+        print(told(done, wanted))
+    return 0
+
+
+def told(done: Switched, action: Action) -> str:
+    """For a person."""
+    from harness.report.text import one_line  # noqa: PLC0415
+
+    now = f"{done.after}{f' ({done.detail})' if done.detail else ''}"
+    if done.after == "unknown":
+        now += ": the gear does not tell its state"
+    if action == "cycle" and done.loss is not None:
+        proof = f"the board lost power: {done.loss.words}" if done.loss.proved else done.loss.words
+        now = f"was {done.before}, off ({proof}), now {now}"
+    elif action != "state":
+        now = f"was {done.before}, now {now}"
+    return one_line(f"{done.board}: {done.port}: {now}")

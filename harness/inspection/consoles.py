@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opens a board's serial line and closes it again: only so is it known that it is there and that nobody else reads it."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from harness.config import SerialConsole
+from harness.console.port import open_port
+from harness.inspection.seen import Seen
+
+
+def look_at_console(console: SerialConsole, row: Seen) -> Seen:
+    """Raises as opening it does."""
+    row = replace(row, identity=usb_identity(console.port))
+    open_port(console.port, console.baud).close()
+    return replace(row, reachable=True, rights=True, state=f"free, {console.baud} baud")
+
+
+def usb_identity(device: str) -> str:
+    """Of a USB adapter: "FT232R USB UART, FTDI, serial A50285BI, 0403:6001"; "" for any other line."""
+    if "://" in device:
+        return ""
+    from serial.tools.list_ports import comports  # noqa: PLC0415 - reads sysfs
+
+    with suppress(OSError):
+        real = str(Path(device).resolve())
+        for port in comports():
+            if port.device == real and port.vid is not None:
+                serial = f"serial {port.serial_number}" if port.serial_number else "no serial number"
+                parts = (port.product, port.manufacturer, serial, f"{port.vid:04x}:{port.pid:04x}")
+                return ", ".join(part for part in parts if part)
+    return ""

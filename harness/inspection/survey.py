@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All gear of a lab, looked at side by side: one switch that does not answer must not make the others wait."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig, SerialConsole, SshWire
+from harness.inspection.seen import Kind, Seen, looked
+
+Task = Callable[[], Seen]
+
+#: Looks at once.
+_WORKERS = 16
+
+
+def survey(lab: LabConfig) -> list[Seen]:
+    """A row for each wire and server that a real board uses, and for each real board's power port and console, in the file's
+    order. An emulated board's gear is made when a run begins. Never raises for what the gear does.
+    """
+    tasks = list(_tasks(lab))
+    if not tasks:
+        return []
+    with ThreadPoolExecutor(min(_WORKERS, len(tasks)), thread_name_prefix="look") as pool:
+        return [future.result() for future in [pool.submit(task) for task in tasks]]
+
+
+def _tasks(lab: LabConfig) -> Iterator[Task]:
+    real = [board for board in lab.boards.values() if not board.emulated]
+    for name, wire in lab.wires.items():
+        mac = next((board.mac for board in real if board.wire == name), None)
+        if mac is not None and isinstance(wire, InterfaceWire | SshWire):
+            yield _wire(name, wire, mac)
+    for name, server in lab.servers.items():
+        if isinstance(server, ExternalServer) and any(board.server == name for board in real):
+            yield _server(name, server)
+    for board in real:
+        yield _power(board)
+        if isinstance(board.console, SerialConsole):
+            yield _console(board.name, board.console)
+
+
+def _row(kind: Kind, gear: str) -> Seen:
+    return Seen(kind, gear)
+
+
+def _wire(name: str, wire: InterfaceWire | SshWire, mac: str) -> Task:
+    from harness.inspection.wires import look_at_wire  # noqa: PLC0415 - brings scapy
+
+    where = f"{wire.host}:{wire.interface}" if isinstance(wire, SshWire) else wire.interface
+    return lambda: looked(_row("wire", f"wire {name}: {where}"), lambda row: look_at_wire(wire, mac, row))
+
+
+def _server(name: str, server: ExternalServer) -> Task:
+    from harness.inspection.servers import look_at_server  # noqa: PLC0415
+
+    return lambda: looked(_row("server", f"server {name}"), lambda row: look_at_server(server, row))
+
+
+def _power(board: BoardConfig) -> Task:
+    from harness.inspection.power import look_at_power  # noqa: PLC0415
+
+    return lambda: looked(_row("power", f"power of {board.name}"), lambda row: look_at_power(board, row))
+
+
+def _console(board: str, console: SerialConsole) -> Task:
+    from harness.inspection.consoles import look_at_console  # noqa: PLC0415
+
+    return lambda: looked(
+        _row("console", f"console of {board}: {console.port}"), lambda row: look_at_console(console, row)
+    )

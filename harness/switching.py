@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A real board's power by hand: state, on, off, and a cycle that says what proves that the board lost it. No boot is watched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.config import BoardConfig, InterfaceWire, LabConfig, SerialConsole
+from harness.config.power import GpioRelayPower
+from harness.errors import ConfigError, HarnessError
+from harness.losing import ClassGone, ConsoleSilent, LinkDown, Sign, local_carrier, take_power
+from harness.power.journal import JournaledPort, PowerJournal
+
+if TYPE_CHECKING:
+    from harness.power.evidence import Loss
+    from harness.power.port import PowerPort, State
+
+Action = Literal["on", "off", "cycle", "state"]
+
+#: Seconds without power in a cycle.
+OFF_TIME = 2.0
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What was done. before, after: as the port read back; detail: its own words; loss: of a cycle; seconds: it took."""
+
+    board: str
+    port: str
+    before: State
+    after: State
+    detail: str
+    loss: Loss | None
+    seconds: float
+
+    @property
+    def proved(self) -> bool | None:
+        """Whether the board is known to have lost its power; None when nobody can know."""
+        return self.loss.proved if self.loss is not None else None
+
+
+def real_board(lab: LabConfig, name: str) -> BoardConfig:
+    """ConfigError: there is none of that name, or it is emulated."""
+    if name not in lab.boards:
+        known = ", ".join(lab.boards)
+        raise ConfigError(f"there is no board {name!r}", place=lab.path, remedy=f"choose of: {known}")
+    board = lab.boards[name]
+    if board.emulated:
+        raise ConfigError(
+            f"{name} is emulated: it has a power port only while a run lasts, and that run switches it",
+            place=lab.path,
+            remedy=f"`piboot console {name} --power` starts it and gives you its console; `piboot boot {name}` judges a boot",
+        )
+    return board
+
+
+@contextmanager
+def power_of(board: BoardConfig) -> Iterator[PowerPort]:
+    """A board's port, opened for one command: a relay keeps its level when the command ends, whatever `on_exit` says of runs."""
+    from harness.power.opening import open_port  # noqa: PLC0415
+
+    config = board.power
+    if isinstance(config, GpioRelayPower):
+        config = config.model_copy(update={"on_exit": "keep"})
+    port = open_port(config)
+    try:
+        yield port
+    finally:
+        if (close := getattr(port, "close", None)) is not None:
+            close()
+
+
+def switch_board(
+    lab: LabConfig, board: BoardConfig, action: Action, folder: Path, off_time: float = OFF_TIME
+) -> Switched:
+    """Do it, proven by read-back; folder: for the power journal and what the console says meanwhile. InfraError, ConfigError."""
+    begin = time.monotonic()
+    with power_of(board) as port, ExitStack() as stack:
+        power = JournaledPort(port, PowerJournal(folder))
+        before = power.state()
+        loss = None
+        if action == "on":
+            power.on()
+        elif action == "off":
+            power.off()
+        elif action == "cycle":
+            loss = take_power(power, off_time, _signs(lab, board, port, folder, stack))
+            power.on()
+        after = power.state() if action != "state" else before
+        return Switched(board.name, port.identity, before, after, port.detail, loss, round(time.monotonic() - begin, 3))
+
+
+def _signs(lab: LabConfig, board: BoardConfig, port: PowerPort, folder: Path, stack: ExitStack) -> list[Sign]:
+    """What can show that the board, not only its port, lost its power."""
+    signs: list[Sign] = []
+    wire = lab.wire_of(board)
+    if isinstance(wire, InterfaceWire) and wire.direct:
+        signs.append(LinkDown(lambda: local_carrier(wire.interface)))
+    if (delivers := getattr(port, "delivers", None)) is not None:
+        signs.append(ClassGone(delivers))
+    if isinstance(board.console, SerialConsole):
+        from harness.gear import serial_console  # noqa: PLC0415
+
+        try:
+            console = serial_console(board.console.port, board.console.baud)(
+                folder, lambda _event: None, lambda _error: None
+            )
+        except HarnessError:
+            return signs  # somebody else reads it, or it is not there: it cannot tell
+        stack.callback(console.close)
+        silent = ConsoleSilent(console)
+        stack.callback(silent.close)
+        signs.append(silent)
+    return signs
