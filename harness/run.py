@@ -93,7 +93,7 @@ class Run:
             started=now(),
             ended=None,
             lab=lab,
-            command=" ".join([_program(), *sys.argv[1:]]),
+            command=command(),
             harness_version=harness.__version__,
             notes=[],
         )
@@ -134,6 +134,11 @@ class Run:
             except OSError as error:
                 raise disk_error(error, folder) from error
             return folder
+
+
+def command() -> str:
+    """What was typed to start this process."""
+    return " ".join([_program(), *sys.argv[1:]])
 
 
 def _program() -> str:

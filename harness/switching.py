@@ -15,6 +15,7 @@ from harness.config.power import GpioRelayPower
 from harness.errors import ConfigError, HarnessError
 from harness.losing import ClassGone, ConsoleSilent, LinkDown, Sign, local_carrier, take_power
 from harness.power.journal import JournaledPort, PowerJournal
+from harness.run import command
 
 if TYPE_CHECKING:
     from harness.power.evidence import Loss
@@ -60,6 +61,19 @@ def real_board(lab: LabConfig, name: str) -> BoardConfig:
 
 
 @contextmanager
+def ours(lab: LabConfig, board: BoardConfig) -> Iterator[None]:
+    """The board's lease, for one command. InfraError, at once: somebody has it."""
+    from harness.sharing.leases import Leases, key_of, locks_of  # noqa: PLC0415
+
+    leases = Leases(locks_of(lab), {board.name: key_of(lab, board)}, wait=0.0, what=command())
+    try:
+        leases.take(board.name)
+        yield
+    finally:
+        leases.close()
+
+
+@contextmanager
 def power_of(board: BoardConfig) -> Iterator[PowerPort]:
     """A board's port, opened for one command: a relay keeps its level when the command ends, whatever `on_exit` says of runs."""
     from harness.power.opening import open_port  # noqa: PLC0415
@@ -78,9 +92,15 @@ def power_of(board: BoardConfig) -> Iterator[PowerPort]:
 def switch_board(
     lab: LabConfig, board: BoardConfig, action: Action, folder: Path, off_time: float = OFF_TIME
 ) -> Switched:
-    """Do it, proven by read-back; folder: for the power journal and what the console says meanwhile. InfraError, ConfigError."""
+    """Do it, proven by read-back; folder: for the power journal and what the console says meanwhile.
+
+    InfraError: the gear does not do it, or a run has the board: its power is its own. ConfigError as `open_port`.
+    """
     begin = time.monotonic()
-    with power_of(board) as port, ExitStack() as stack:
+    with ExitStack() as stack:
+        if action != "state":
+            stack.enter_context(ours(lab, board))
+        port = stack.enter_context(power_of(board))
         power = JournaledPort(port, PowerJournal(folder))
         before = power.state()
         loss = None
