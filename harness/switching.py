@@ -127,9 +127,7 @@ def _signs(lab: LabConfig, board: BoardConfig, port: PowerPort, folder: Path, st
         from harness.gear import serial_console  # noqa: PLC0415
 
         try:
-            console = serial_console(board.console.port, board.console.baud)(
-                folder, lambda _event: None, lambda _error: None
-            )
+            console = serial_console(board.console)(folder, lambda _event: None, lambda _error: None)
         except HarnessError:
             return signs  # somebody else reads it, or it is not there: it cannot tell
         stack.callback(console.close)

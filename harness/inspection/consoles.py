@@ -6,15 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.config import SerialConsole
-from harness.console.port import open_port
+from harness.console.opening import device_of, open_line
 from harness.inspection.seen import Seen
 
 
 def look_at_console(console: SerialConsole, row: Seen) -> Seen:
     """Raises as opening it does."""
-    row = replace(row, identity=usb_identity(console.port))
-    open_port(console.port, console.baud).close()
-    return replace(row, reachable=True, rights=True, state=f"free, {console.baud} baud")
+    device = device_of(console)
+    row = replace(row, identity=usb_identity(device))
+    open_line(console).close()
+    now = "" if device == console.line else f", now {device}"
+    return replace(row, reachable=True, rights=True, state=f"free, {console.baud} baud{now}")
 
 
 def usb_identity(device: str) -> str:

@@ -66,5 +66,5 @@ def _console(board: str, console: SerialConsole) -> Task:
     from harness.inspection.consoles import look_at_console  # noqa: PLC0415
 
     return lambda: looked(
-        _row("console", f"console of {board}: {console.port}"), lambda row: look_at_console(console, row)
+        _row("console", f"console of {board}: {console.line}"), lambda row: look_at_console(console, row)
     )
