@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import journal
 from harness.boot.events import Noted
 from harness.boot.expect import Expectation
+from harness.boot.restart import SHUTDOWN
 from harness.clock import now
 from harness.errors import BootFailure, HarnessBug, HarnessError, InfraError
 from harness.gear import Gate, Gear
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from harness.config import Secret
     from harness.console.log import ConsoleLog
     from harness.console.shell import Shell
+
+#: Opens what watches a boot, and starts it.
+Begin = Callable[[Watch, Path, ExitStack], None]
+
+#: For a shell that is ready. Where root may not, sudo must; a system that says no is seen not to go down.
+_REBOOT = b'if [ "$(id -u)" = 0 ]; then reboot; else sudo -n reboot; fi\n'
 
 
 @dataclass
@@ -64,14 +72,28 @@ class Board:
         """
         logged_in = self._shell is not None
         self.release()
+        return self._watched(
+            until, self.expectation.budgets, partial(self._power_cycle, until=until, logged_in=logged_in)
+        )
+
+    def reboot(self, until: str = "login") -> Boot:
+        """Have the running system reboot, and follow what comes of it as boot() does, without an edge of the board's power.
+
+        What the board has written stays. The `power` stage lasts until its reset. InfraError: nobody is logged in.
+        """
+        _ = self.shell
+        self.release()
+        return self._watched(until, {**self.expectation.budgets, "power": SHUTDOWN}, self._ask_to_reboot)
+
+    def _watched(self, until: str, budgets: dict[str, float], begin: Begin) -> Boot:
         folder = self._folder = self.run.boot_folder(self.name)
-        expectation = self.expectation.model_copy(update={"until": until})
+        expectation = self.expectation.model_copy(update={"until": until, "budgets": budgets})
         write_json(folder / "expect.json", expectation.model_dump_json(indent=2))
         watch = Watch(expectation, folder, self.viewer, self.gear.alive)
         error: BaseException | None = None
         self.viewer.began(self.name, expectation.budgets)
         try:
-            self._follow(watch, folder, until, logged_in=logged_in)
+            self._follow(watch, folder, until, begin)
         except BaseException as caught:
             error = caught
         boot = self._judge(watch, folder, error)
@@ -123,21 +145,11 @@ class Board:
     def _power(self, folder: Path, on_edge: Callable[[PowerEdge], None]) -> JournaledPort:
         return JournaledPort(self.gear.power(folder), PowerJournal(folder, on_edge))
 
-    def _follow(self, watch: Watch, folder: Path, until: str, *, logged_in: bool) -> None:
+    def _follow(self, watch: Watch, folder: Path, until: str, begin: Begin) -> None:
         for remark in self.gear.claim():
             journal.append(folder / "harness.jsonl", Noted(now(), remark))
-        power = self._power(folder, watch.emit)
-        gate = Gate(watch.emit)
         with ExitStack() as stack:
-            if self.gear.open_console is not None:
-                self._console = self.gear.open_console(folder, gate, watch.fail)
-            self._without_power(power, logged_in=logged_in)
-            self.gear.prepare(until)
-            if self.gear.open_capture is not None:
-                stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))
-            gate.open()
-            power.on()
-            self._off_since = None
+            begin(watch, folder, stack)
             stages = list(watch.tracker.marks)
             last = stages.index(until)
             watch.until(stages[min(last, stages.index("userspace"))])
@@ -145,6 +157,30 @@ class Board:
                 self._log_in(watch)
             watch.drain()
             watch.ended("login" if until == "login" else "until")
+
+    def _power_cycle(self, watch: Watch, folder: Path, stack: ExitStack, *, until: str, logged_in: bool) -> None:
+        power = self._power(folder, watch.emit)
+        gate = Gate(watch.emit)
+        if self.gear.open_console is not None:
+            self._console = self.gear.open_console(folder, gate, watch.fail)
+        self._without_power(power, logged_in=logged_in)
+        self.gear.prepare(until)
+        if self.gear.open_capture is not None:
+            stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))
+        gate.open()
+        power.on()
+        self._off_since = None
+
+    def _ask_to_reboot(self, watch: Watch, folder: Path, stack: ExitStack) -> None:
+        """By the shell that waits on the line; where its output goes is changed before, so that no word of the reset is lost."""
+        if self.gear.open_console is None:
+            raise HarnessBug(f"a shell on {self.name}, which has no console")
+        self._console = self.gear.open_console(folder, watch.emit, watch.fail)
+        if self.gear.open_capture is not None:
+            stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))
+        self.gear.rebooting(folder)
+        watch.rebooting("the system was asked to reboot")
+        self._console.write(_REBOOT)
 
     def _without_power(self, power: JournaledPort, *, logged_in: bool) -> None:
         """The board off for `off_time` at least, with what proves it on the journal. InfraError: it cannot be switched, or

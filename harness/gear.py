@@ -53,6 +53,10 @@ def _ready(_until: str) -> None:
     pass
 
 
+def _rebooting(_folder: Path) -> None:
+    pass
+
+
 def _mine() -> Sequence[str]:
     return ()
 
@@ -66,7 +70,8 @@ class Gear:
     makes the server ready for the next boot up to a stage (a clean root), and waits for the board's turn where only so many
     may run. alive: raises InfraError when something behind the board has died. claim: makes sure that the board is ours, before
     its power is touched, and gives remarks for the record; InfraError. released: the board is off. signs: what shows, besides
-    console and power port, whether the board has power.
+    console and power port, whether the board has power. rebooting: the board is about to reboot by itself, with this folder for
+    its next boot.
     """
 
     power: Callable[[Path], PowerPort]
@@ -77,6 +82,7 @@ class Gear:
     claim: Callable[[], Sequence[str]] = _mine
     released: Callable[[], None] = _nothing
     signs: Callable[[], Sequence[Sign]] = tuple
+    rebooting: Callable[[Path], None] = _rebooting
 
 
 def serial_console(config: SerialConsole) -> Callable[[Path, Emit, Fail], ConsoleLog]:

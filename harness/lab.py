@@ -303,6 +303,7 @@ class Lab(AbstractContextManager["Lab"]):
             claim=lambda: self._lending.claim(config.name),
             released=lambda: self._guests.give_back(config.name),
             signs=lambda: (LinkDown(lambda: rig.carrier(config.name)),),
+            rebooting=power.begin,
         )
         return self._make(config, gear)
 

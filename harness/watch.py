@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import journal
-from harness.boot.events import ClockStep, ConsoleGap, Ended, Event, TransferProgress
+from harness.boot.events import ClockStep, ConsoleGap, Ended, Event, SoftReboot, TransferProgress
 from harness.boot.expect import Expectation
 from harness.boot.record import BootRecord
 from harness.boot.tracker import StageTracker
@@ -93,6 +93,12 @@ class Watch:
                     stage=current,
                 )
             self._take(min(left, _TICK))
+
+    def rebooting(self, detail: str) -> None:
+        """The system is about to be asked to reboot. InfraError: the disk is full."""
+        event = SoftReboot(now(), detail)
+        journal.append(self._journal, event)
+        self.emit(event)
 
     def drain(self, quiet: float = 0.0) -> None:
         """Take what is there; with `quiet`, wait until nothing came for so many seconds (at most ten times as long)."""

@@ -221,6 +221,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftReboot:
+    """The running system was asked to reboot: this boot begins without an edge of the board's power."""
+
+    t: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The watch ended: why ("login", "deadline", "infra", "stopped"), and what was awaited or went wrong."""
 
@@ -247,5 +255,6 @@ Event = (
     | ConsoleGap
     | ClockStep
     | Noted
+    | SoftReboot
     | Ended
 )

@@ -11,6 +11,7 @@ from harness.boot.facts import Facts, line
 from harness.boot.findings_net import NET_RULES
 from harness.boot.findings_os import OS_RULES
 from harness.boot.record import Evidence, Finding
+from harness.boot.restart import NOTE
 from harness.boot.stages import STAGES
 
 Rule = Callable[[Facts], Iterator[Finding]]
@@ -71,6 +72,21 @@ def capture_clock(facts: Facts) -> Iterator[Finding]:
     )
 
 
+def reboot_not_done(facts: Facts) -> Iterator[Finding]:
+    """The system was asked to reboot, and nothing shows that the board was reset."""
+    power = facts.stages[0]
+    if facts.failed == "power" and power.note == NOTE:
+        yield Finding(
+            id="reboot-not-done",
+            title=f"the system was asked to reboot, and the board was not reset within {power.duration_s or 0:.0f} s",
+            stage="power",
+            who="board",
+            remedy="look at the console's last lines: a unit that does not stop, a user who may not reboot (sudo), or a kernel "
+            "that hangs in its restart",
+            evidence=power.evidence,
+        )
+
+
 def console_gaps(facts: Facts) -> Iterator[Finding]:
     """The console was away for a while."""
     for gap in facts.gaps:
@@ -100,7 +116,16 @@ def late(facts: Facts) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (infra, *NET_RULES, *OS_RULES, late, console_gaps, capture_loss, capture_clock)
+RULES: tuple[Rule, ...] = (
+    infra,
+    reboot_not_done,
+    *NET_RULES,
+    *OS_RULES,
+    late,
+    console_gaps,
+    capture_loss,
+    capture_clock,
+)
 
 
 def find(facts: Facts) -> tuple[Finding, ...]:

@@ -18,6 +18,7 @@ from harness.boot.events import (
     PowerEdge,
     PowerLoss,
     RootConnect,
+    SoftReboot,
     TransferEnded,
     TransferStarted,
 )
@@ -37,11 +38,12 @@ from harness.boot.record import (
     Stage,
     StageVerdict,
 )
+from harness.boot.restart import since_reset
 from harness.boot.stages import STAGES
 from harness.boot.tracker import StageTracker
 
 #: Which event comes first when two have the same stamp: cause before effect.
-_ORDER = {"PowerEdge": 0, "Ended": 9}
+_ORDER = {"PowerEdge": 0, "SoftReboot": 0, "Ended": 9}
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -51,9 +53,15 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 def _of_this_boot(ordered: list[Event]) -> list[Event]:
     """From power-on to the end of the watch: what a board said before, and the shell's later words, are not of this boot."""
-    on = next((event.t for event in ordered if isinstance(event, PowerEdge) and event.on), None)
+    on = next((event.t for event in ordered if _begins(event)), None)
     end = next((event.t for event in ordered if isinstance(event, Ended)), None)
-    return [event for event in ordered if (on is None or event.t >= on) and (end is None or event.t <= end)]
+    return since_reset(
+        [event for event in ordered if (on is None or event.t >= on) and (end is None or event.t <= end)]
+    )
+
+
+def _begins(event: Event) -> bool:
+    return isinstance(event, SoftReboot) or (isinstance(event, PowerEdge) and event.on)
 
 
 def judge(
@@ -138,7 +146,7 @@ def _power_loss(everything: Sequence[Event]) -> PowerLossSeen | None:
 
 
 def _started(ordered: Sequence[Event]) -> float:
-    asked = next((event.t for event in ordered if isinstance(event, PowerEdge) and event.on), None)
+    asked = next((event.t for event in ordered if _begins(event)), None)
     return asked if asked is not None else (ordered[0].t if ordered else 0.0)
 
 

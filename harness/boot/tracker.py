@@ -6,8 +6,9 @@ A stage ends with its own evidence, or when evidence of a later stage shows that
 begin where the one before ended, so that no second of a boot is left out of the time line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from harness.boot import restart
 from harness.boot.dhcp import names_server
 from harness.boot.events import (
     DhcpMessage,
@@ -19,6 +20,7 @@ from harness.boot.events import (
     NfsMount,
     PowerEdge,
     RootConnect,
+    SoftReboot,
     TransferEnded,
     TransferStarted,
 )
@@ -58,6 +60,7 @@ class StageTracker:
         self._kernel: tuple[float, Evidence] | None = None
         self._rounds = 0
         self._refusals = 0
+        self._going_down = False
         self._wanted = STAGES[: STAGES.index(expectation.until) + 1]
 
     @property
@@ -96,10 +99,18 @@ class StageTracker:
 
     def feed(self, event: Event) -> Sequence[Change]:
         """Take one event in; the changes that it made."""
+        if self._going_down and not self._reset(event):
+            return ()
         before = {name: (mark.start, mark.end) for name, mark in self.marks.items()}
+        self._take(event)
+        return self._changes(before)
+
+    def _take(self, event: Event) -> None:
         match event:
             case PowerEdge():
                 self._power(event)
+            case SoftReboot():
+                self._soft_reboot(event)
             case FirstFrame(mac=mac) if mac == self.expectation.mac or not self.expectation.mac:
                 self.marks.end(
                     "link", event.t, Evidence(source="packet", ref=event.packet, t=event.t, text="first frame")
@@ -118,6 +129,8 @@ class StageTracker:
                 self._milestone(event)
             case _:
                 pass
+
+    def _changes(self, before: Mapping[str, tuple[float | None, float | None]]) -> list[Change]:
         changes = []
         for name, mark in self.marks.items():
             start, end = before[name]
@@ -143,6 +156,22 @@ class StageTracker:
             mark.evidence.append(evidence)
             if not self.marks["link"].done:
                 self.marks["link"].start = edge.t
+
+    def _soft_reboot(self, event: SoftReboot) -> None:
+        mark = self.marks["power"]
+        mark.start, mark.note = event.t, restart.NOTE
+        mark.evidence.append(Evidence(source="harness", t=event.t, text=event.detail or "asked to reboot"))
+        self._going_down = True
+
+    def _reset(self, event: Event) -> bool:
+        """Whether the board has been reset, as this event shows; what came before is of the system that went down."""
+        evidence = restart.shows_reset(event)
+        if evidence is not None:
+            self._going_down = False
+            mark = self.marks["power"]
+            mark.end = self.marks["link"].start = event.t
+            mark.evidence.append(evidence)
+        return evidence is not None
 
     def _dhcp(self, message: DhcpMessage) -> None:
         if self.marks["firmware"].done or not self._of_firmware(message):

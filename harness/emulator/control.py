@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A board's power switch for the harness: JSON lines over a Unix socket.
 
-{"op": "on", "folder": "/abs/path"}, {"op": "off"}, {"op": "state"} are answered by one line each, {"ok": true, "state":
+{"op": "on", "folder": "/abs/path"}, {"op": "off"}, {"op": "state"} and {"op": "folder", "folder": "/abs/path"} (where the next
+boot's files go, if the board reboots by itself) are answered by one line each, {"ok": true, "state":
 "on"|"off", "phase": …, "error": "", "t": epoch} or {"ok": false, "error": "…"}; an answer to `off` comes when all is gone.
 """
 
@@ -85,14 +86,18 @@ class Control:
             return {"ok": False, "error": "no JSON object"}
         operation, folder = request.get("op"), request.get("folder")
         try:
-            if operation == "on":
+            if operation in ("on", "folder"):
                 if folder is not None and not (isinstance(folder, str) and os.path.isabs(folder)):  # noqa: PTH117
                     return {"ok": False, "error": "folder must be an absolute path"}
-                self._pi.power_on(Path(folder) if folder else None)
+                path = Path(folder) if folder else None
+                if operation == "on":
+                    self._pi.power_on(path)
+                else:
+                    self._pi.leave_files_in(path)
             elif operation == "off":
                 self._pi.power_off()
             elif operation != "state":
-                return {"ok": False, "error": f"op must be on, off or state, not {str(operation)[:40]!r}"}
+                return {"ok": False, "error": f"op must be on, off, state or folder, not {str(operation)[:40]!r}"}
         except InfraError as error:
             return {"ok": False, "error": f"{error.what} ({error.remedy})", "remedy": error.remedy}
         pi = self._pi

@@ -88,6 +88,10 @@ class VirtualPi:
         # Not from within the request: its answer is the time of power-on.
         self._timer = self._loop.at(self._loop.clock(), lambda: self._advance(None))
 
+    def leave_files_in(self, folder: Path | None) -> None:
+        """Where handover.json of the next boot goes, which the running system begins by a reboot."""
+        self._folder, self._record = folder, None
+
     def power_off(self) -> None:
         """Everything of the board is gone when this returns."""
         if not self.powered:

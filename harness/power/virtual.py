@@ -74,6 +74,14 @@ class VirtualPort:
             except (Refused, Silent) as error:
                 raise InfraError(f"{self.identity} does not tell its state: {error}", remedy=self._remedy()) from error
 
+    def begin(self, folder: Path) -> None:
+        """The board's next boot begins without us: it reboots by itself. Its files go to `folder`. InfraError as `state`."""
+        with self._lock:
+            try:
+                self._ask({"op": "folder", "folder": str(folder.absolute())})
+            except (Refused, Silent) as error:
+                raise InfraError(f"{self.identity} takes no folder: {error}", remedy=self._remedy()) from error
+
     def _switch(self, want: Literal["on", "off"], request: dict[str, str]) -> None:
         with self._lock:
             switch(

@@ -2,7 +2,9 @@
 """A board made of doubles: a power port in memory and a console on a pty that says what a script tells it to."""
 
 import os
+import select
 import threading
+import time
 import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,6 +73,14 @@ class Pty:
         with self._plugged:
             if self._board >= 0:
                 os.write(self._board, text.encode() if isinstance(text, str) else text)
+
+    def hear(self, wanted: bytes) -> bytes:
+        """What was typed, once `wanted` is in it. AssertionError after 20 s."""
+        heard, end = b"", time.monotonic() + 20
+        while wanted not in heard:
+            assert select.select([self._board], [], [], max(0.0, end - time.monotonic()))[0], f"only heard {heard!r}"
+            heard += os.read(self._board, 4096)
+        return heard
 
     def vanish(self) -> None:
         """The adapter is pulled out; again is harmless."""

@@ -3,14 +3,19 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from harness.boot.stages import STAGES
+from harness.console.shell import Shell
 from harness.errors import BootFailure, InfraError
 from harness.replay import read_record, replay
+from harness.result import Boot
 from harness.run import Run
 from tests.boot.stream import BUDGETS
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board, raising
@@ -62,6 +67,54 @@ def test_a_stage_that_does_not_come_fails_by_its_name_in_bounded_time(run: Run, 
     assert isinstance(boot.error, BootFailure)
     assert "was not done within 0.3 s" in boot.error.what
     assert boot.record.duration_s < 5
+
+
+def rebooting(run: Run, pty: Pty, script: Sequence[str], **options: Any) -> tuple[Boot, list[str]]:
+    """A board that has booted and is asked to reboot, upon which it says `script`; what its power port was asked."""
+    port = MemoryPort()
+    board = make_board(run, pty, BOOT_TEXT, power=port, **options)
+    assert board.boot().verdict == "passed"
+    board._shell = Shell(Mock())
+    history = list(port.history)
+
+    def answer() -> None:
+        pty.hear(b"reboot; fi\n")
+        for text in script:
+            pty.say(text)
+
+    with ThreadPoolExecutor(1) as pool:
+        hearing = pool.submit(answer)
+        boot = board.reboot()
+        hearing.result()
+    board.release()
+    assert port.history == history, "its power was touched"
+    return boot, [found.text for found in boot.record.stages[0].evidence]
+
+
+def test_a_soft_reboot_is_followed_as_a_second_boot(run: Run, pty: Pty) -> None:
+    before = ("The system is going down NOW!\r\n", "pi login: \r\n", "[   99.0] reboot: Restarting system\r\n")
+    boot, evidence = rebooting(run, pty, (*before, *BOOT_TEXT))
+    assert (boot.verdict, boot.folder.name) == ("passed", "pi4-a.2")
+    power = boot.record.stages[0]
+    assert (power.verdict, power.note) == ("passed", "soft reboot, no power edge")
+    assert evidence == ["the system was asked to reboot", "[   99.0] reboot: Restarting system"]
+    prompts = [found for found in boot.record.milestones if found.name == "login.prompt"]
+    assert len(prompts) == 1, "the old system's prompt was taken for the new one's"
+    assert replay(boot.folder).stages == boot.record.stages
+    assert not (boot.folder / "power.jsonl").exists()
+
+
+def test_a_system_that_does_not_go_down_is_named(run: Run, pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.board.SHUTDOWN", 0.3)
+    boot, _ = rebooting(run, pty, ("sudo: a password is required\r\n", "pi login: "))
+    assert boot.verdict == "failed(power)"
+    (finding,) = [found for found in boot.findings if found.severity == "fault"]
+    assert (finding.id, finding.stage) == ("reboot-not-done", "power")
+
+
+def test_a_board_nobody_is_logged_in_on_is_not_asked_to_reboot(run: Run, pty: Pty) -> None:
+    with pytest.raises(InfraError, match="nobody is logged in"):
+        make_board(run, pty, BOOT_TEXT).reboot()
 
 
 def test_a_panic_ends_the_watch_at_once(run: Run, pty: Pty) -> None:

@@ -28,6 +28,14 @@ def test_on_names_the_boot_folder(tmp_path: Path) -> None:
     assert port.identity == "the emulated power port of pi4-1"
 
 
+def test_a_reboot_gives_the_next_boots_folder_without_switching(tmp_path: Path) -> None:
+    with emulator(tmp_path / "control", Outlet()) as fake:
+        VirtualPort(tmp_path / "control", timing=Clock().timing()).begin(tmp_path / "run" / "pi4-1.2")
+    assert fake.requests == [{"op": "folder", "folder": str(tmp_path / "run" / "pi4-1.2")}]
+    with pytest.raises(InfraError, match="takes no folder"):
+        VirtualPort(tmp_path / "gone", timing=Clock().timing()).begin(tmp_path)
+
+
 def test_no_emulator_is_told_with_what_to_look_at(tmp_path: Path) -> None:
     clock = Clock()
     port = VirtualPort(tmp_path / "control", folder=tmp_path, timing=clock.timing(limit=2.0))
