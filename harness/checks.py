@@ -42,6 +42,7 @@ _SERVING = (
 _DNSMASQ = "dnsmasq", "dnsmasq-base"
 _HPA = _Program("in.tftpd", "tftpd-hpa", "TFTP of the emulated lab")
 _KEA = _Program("kea-dhcp4", "kea-dhcp4-server", "DHCP of the emulated lab")
+_MKE2FS = _Program("mke2fs", "e2fsprogs", "the file system of the boards' disks")
 #: Of each topology.
 _NETBOOT = {
     "dnsmasq-nfs": (_Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),),
@@ -54,6 +55,18 @@ _NETBOOT = {
     "openwrt-43-66": (_Program(*_DNSMASQ, "DHCP of the emulated lab"), _HPA),
     "isc-hpa": (_Program("dhcpd", "isc-dhcp-server", "DHCP of the emulated lab"), _HPA),
     "kea-atftpd": (_KEA, _Program("atftpd", "atftpd", "TFTP of the emulated lab")),
+    "dnsmasq-iscsi": (
+        _Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),
+        _Program("tgtd", "tgt", "the iSCSI target of the emulated lab"),
+        _MKE2FS,
+    ),
+    "ceph-rbd": (
+        _KEA,
+        _Program(*_DNSMASQ, "proxy DHCP and TFTP of the emulated lab"),
+        *(_Program(name, name, "Ceph of the emulated lab") for name in ("ceph-mon", "ceph-osd")),
+        _Program("rbd", "ceph-common", "the boards' volumes"),
+        _MKE2FS,
+    ),
 }
 #: Of what emulated boards hang on.
 _FEEDING = {"poe-switch": (_Program("snmpd", "snmpd", "the PoE switch of the emulated lab"),)}

@@ -17,7 +17,6 @@ import typer
 
 import harness
 from harness.errors import HarnessBug, HarnessError
-from harness.redaction import redacted
 
 app = typer.Typer(
     name="piboot",
@@ -229,7 +228,7 @@ def _run(command: Callable[[], int]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
-        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        traceback.print_exc()
         complain(HarnessBug(f"{type(error).__name__}: {error}"))
         code = HarnessBug.exit_code
     raise typer.Exit(code)

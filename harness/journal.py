@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness.boot.events import ClockStep, Ended, Noted, SoftReboot
 from harness.errors import ConfigError
-from harness.redaction import redacted
 from harness.run import disk_error
 
 Own = ClockStep | Noted | SoftReboot | Ended
@@ -19,7 +18,7 @@ def append(path: Path, event: Own) -> None:
     """Add one line and flush it; InfraError when the disk does not take it."""
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(redacted(json.dumps({"event": type(event).__name__, **asdict(event)})) + "\n")
+            file.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
     except OSError as error:
         raise disk_error(error, path) from error
 

@@ -279,7 +279,7 @@ class Lab(AbstractContextManager["Lab"]):
                 for name in self._names
                 if (config := self.config.boards[name]).server == server_name
             ]
-            topology = topology_named(server.topology, TopologyOptions(nfs=server.nfs))
+            topology = topology_named(server.topology, TopologyOptions(nfs=server.nfs, ceph_mgr=server.ceph_mgr))
             images = with_initramfs(boot_set(server.root, progress=self._progress), topology.initramfs)
             rig = Rig(boards, self.run.folder, topology=topology, boot_set=images, progress=self._progress)
             self._rigs[server_name] = self._stack.enter_context(rig)

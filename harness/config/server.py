@@ -15,7 +15,16 @@ _PREFIX_WORDS = ("serial", "mac", "none")
 _PLACE_HOLDER = re.compile(r"\{([^{}]*)\}")
 
 #: The topologies of the emulated lab (harness.servers.topologies).
-Topology = Literal["dnsmasq-nfs", "dnsmasq-http", "router-option-66", "openwrt-43-66", "isc-hpa", "kea-atftpd"]
+Topology = Literal[
+    "dnsmasq-nfs",
+    "dnsmasq-http",
+    "dnsmasq-iscsi",
+    "ceph-rbd",
+    "router-option-66",
+    "openwrt-43-66",
+    "isc-hpa",
+    "kea-atftpd",
+]
 
 
 class EmulatedServer(Section):
@@ -30,6 +39,8 @@ class EmulatedServer(Section):
     nfs: Literal["3", "4.1"] = "3"
     """Version of NFS for the root. The initramfs of Debian 12 and 13 and of Raspberry Pi OS mounts 3 only; with "4.1" the boards
     get one whose `nfsmount` leaves the options to the kernel."""
+    ceph_mgr: bool = False
+    """Run Ceph's manager, which `ceph-rbd` needs for nothing: `ceph df` and the like work then, and it starts some 7 s later."""
 
 
 def _prefix(value: str) -> str:

@@ -40,7 +40,7 @@ class BootSet:
 
     key: hex digest of what it was made from; boot: a Pi's boot partition without config.txt and cmdline.txt;
     root: an arm64 root owned by root; packages: name=version of what it was made from; initramfs: what takes the place of
-    boot/initramfs8, None for that one itself.
+    boot/initramfs8, None for that one itself; image: the root as an ext4 image, where its flavour of initramfs wants one.
     """
 
     kind: str
@@ -50,6 +50,7 @@ class BootSet:
     kernel_release: str
     packages: tuple[str, ...]
     initramfs: Path | None = None
+    image: Path | None = None
 
 
 def recipe(kind: str) -> str:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import HarnessBug, InfraError
-from harness.images import BootSet, cache_folder, cpio, modules
+from harness.images import BootSet, cache_folder, cpio, iscsi, modules, rbd
 from harness.images.folders import make_folder
 from harness.images.nfs4 import MODULES as NFS4_MODULES
 from harness.images.nfs4 import NFSMOUNT
 from harness.images.recipe import source_digest
+from harness.images.root_image import root_image
 
 _HERE = Path(__file__).parent
 #: Seconds in which an older initramfs of the same flavour is not removed: somebody may be about to copy it.
@@ -30,24 +31,34 @@ class Flavour:
     """What is added. programs: name -> content of a script in /bin; modules: kernel modules, with all that they depend on, for
     a light initramfs (Debian's own brings them by its list of modules). complete: lays out what else there is, such as programs
     of Debian's packages, in a folder that stands for the initramfs' / (see `system`). sources: of this package, what decides
-    what is in it.
+    what is in it. block: the root is a block device, so an image of it is made; root: what adds to a copy of the root for it.
     """
 
     modules: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
     complete: Callable[[BootSet, Path], None] | None = None
     sources: tuple[str, ...] = ()
+    block: bool = False
+    root: Callable[[BootSet, Path], None] | None = None
 
 
 #: nfs: the boot set's own, whose klibc nfsmount knows NFS v3 only.
 FLAVOURS: dict[str, Flavour] = {
     "nfs": Flavour(),
     "nfs4": Flavour(modules=NFS4_MODULES, programs={"nfsmount": NFSMOUNT}, sources=("nfs4.py",)),
+    "iscsi": Flavour(
+        modules=iscsi.MODULES,
+        complete=iscsi.complete,
+        sources=("iscsi.py", "elf.py", "apt.py", "parts.py"),
+        block=True,
+        root=iscsi.complete_root,
+    ),
+    "rbd": Flavour(modules=rbd.MODULES, complete=rbd.complete, sources=("rbd.py", "parts.py"), block=True),
 }
 
 
 def with_initramfs(images: BootSet, flavour: str, *, cache: Path | None = None) -> BootSet:
-    """The boot set with the initramfs of a flavour, made first when it is not cached (a second or so).
+    """The boot set with the initramfs of a flavour, and its root as an image if need be; made first when not cached (seconds).
 
     Raises InfraError when it cannot be kept, and what its making raises.
     """
@@ -71,7 +82,8 @@ def with_initramfs(images: BootSet, flavour: str, *, cache: Path | None = None) 
             place=str(error.filename or path),
             remedy="free some space, or set PIBOOT_CACHE to another disk",
         ) from error
-    return replace(images, initramfs=path)
+    image = root_image(images, flavour, wanted.root, wanted.sources, cache=cache) if wanted.block else None
+    return replace(images, initramfs=path, image=image)
 
 
 def make(images: BootSet, flavour: Flavour) -> bytes:

@@ -34,6 +34,10 @@ class BootSetLike(Protocol):
     def initramfs(self) -> Path | None:
         """What takes the place of boot/initramfs8; None for that one itself."""
 
+    @property
+    def image(self) -> Path | None:
+        """The root as an ext4 image; None where it is not served as a block device."""
+
 
 @dataclass(frozen=True)
 class VirtualBoard:

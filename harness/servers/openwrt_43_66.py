@@ -70,7 +70,7 @@ class Openwrt4366(NfsTopology):
 UNDER = "The directory that TFTP serves is to be mounted here: see /etc/fstab.\n"
 
 
-def boot_fstab(server: str, path: str) -> str:
+def boot_fstab(server: str, path: str, where: str = "/boot/firmware") -> str:
     """An fstab that mounts a board's TFTP directory. addr= is what mount.nfs finds out; a root without nfs-common has none."""
     options = f"rw,vers=3,tcp,nolock,addr={server}"
-    return f"proc /proc proc defaults 0 0\n{server}:{path} /boot/firmware nfs {options} 0 0\n"
+    return f"proc /proc proc defaults 0 0\n{server}:{path} {where} nfs {options} 0 0\n"

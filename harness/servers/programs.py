@@ -18,17 +18,21 @@ class Requirement(NamedTuple):
     topologies: tuple[str, ...] = ()
 
 
+_DNSMASQ = ("dnsmasq-nfs", "dnsmasq-http", "openwrt-43-66", "dnsmasq-iscsi", "ceph-rbd")
 _REQUIREMENTS = (
     Requirement("unshare", "util-linux", "gives every rig its own namespaces", False),
-    Requirement(
-        "dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, ("dnsmasq-nfs", "dnsmasq-http", "openwrt-43-66")
-    ),
+    Requirement("dnsmasq", "dnsmasq-base", "DHCP and TFTP server", False, _DNSMASQ),
     Requirement("mkfs.vfat", "dosfstools", "makes boot.img", False, ("dnsmasq-http",)),
     Requirement("mcopy", "mtools", "makes boot.img", False, ("dnsmasq-http",)),
     Requirement("dhcpd", "isc-dhcp-server", "DHCP server", False, ("isc-hpa",)),
     Requirement("in.tftpd", "tftpd-hpa", "TFTP server", True, ("isc-hpa", "router-option-66", "openwrt-43-66")),
-    Requirement("kea-dhcp4", "kea-dhcp4-server", "DHCP server", False, ("kea-atftpd", "router-option-66")),
+    Requirement("kea-dhcp4", "kea-dhcp4-server", "DHCP server", False, ("kea-atftpd", "router-option-66", "ceph-rbd")),
     Requirement("atftpd", "atftpd", "TFTP server", False, ("kea-atftpd",)),
+    Requirement("tgtd", "tgt", "iSCSI target", True, ("dnsmasq-iscsi",)),
+    Requirement("ceph-mon", "ceph-mon", "Ceph's monitor", True, ("ceph-rbd",)),
+    Requirement("ceph-osd", "ceph-osd", "Ceph's object store", True, ("ceph-rbd",)),
+    Requirement("rbd", "ceph-common", "makes the boards' volumes", True, ("ceph-rbd",)),
+    Requirement("mke2fs", "e2fsprogs", "makes the disks' file systems", True, ("dnsmasq-iscsi", "ceph-rbd")),
     Requirement("rpcbind", "rpcbind", "tells NFS v3 clients where the server listens", True),
     Requirement("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", "NFS server in user space", True),
 )

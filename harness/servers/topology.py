@@ -64,10 +64,11 @@ class ServerFacts:
 class TopologyOptions:
     """What a lab may choose about a topology. Each topology takes what concerns it.
 
-    nfs: version of the root's NFS, "3" or "4.1".
+    nfs: version of the root's NFS, "3" or "4.1". ceph_mgr: run Ceph's manager as well.
     """
 
     nfs: str = "3"
+    ceph_mgr: bool = False
 
 
 @dataclass(frozen=True)

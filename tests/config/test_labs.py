@@ -16,7 +16,7 @@ from harness.servers.topologies import TOPOLOGIES
 from tests.config.samples import GOOD, REAL
 
 LABS = Path(__file__).parents[2] / "docs" / "labs"
-REFERENCE = ("router-option-66", "openwrt-43-66", "dnsmasq-nfs")
+REFERENCE = ("router-option-66", "openwrt-43-66", "dnsmasq-nfs", "dnsmasq-iscsi", "ceph-rbd")
 
 
 @pytest.mark.parametrize("path", sorted(LABS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -28,6 +28,7 @@ class TinyBootSet:
     root: Path
     kind: str = "light"
     initramfs: Path | None = None
+    image: Path | None = None
 
 
 def names(directory: Path | str) -> set[str]:

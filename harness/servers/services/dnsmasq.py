@@ -116,6 +116,22 @@ class Dnsmasq(Service):
         return " and ".join(wanted)
 
 
+class ProxyDnsmasq(Dnsmasq):
+    """Proxy DHCP and TFTP beside another DHCP server of the network. Its options: menu, extra."""
+
+    def render(self) -> str:
+        return render(
+            "dnsmasq-proxy.conf",
+            {
+                "interface": self.interface,
+                "network": self.network.network_address,
+                "menu": self.options.menu,
+                "tftp_root": self.tftp_root,
+                "extra": self.options.extra,
+            },
+        )
+
+
 def udp_ports(table: str) -> set[int]:
     """The local ports of all sockets in the text of /proc/net/udp (proc_net_udp: "sl local_address ...", hexadecimal)."""
     fields = (line.split() for line in table.splitlines()[1:])

@@ -90,3 +90,22 @@ class Kea(Service):
             return "it does not say that it has started"
         bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
         return "" if 67 in bound else "its DHCP port 67 is not open"
+
+
+class RouterKea(Kea):
+    """A router's: addresses and itself as the way out, nothing of network boot. Its options: lease."""
+
+    def render(self) -> str:
+        network = self.address.network
+        return render(
+            "kea-router.conf",
+            {
+                "interface": self.interface,
+                "leases": self.leases,
+                "subnet": network,
+                "first": network.network_address + 100,
+                "last": network.network_address + 199,
+                "lease": self.options.lease,
+                "router": self.address.ip,
+            },
+        )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tgt: an iSCSI target in user space (STGT), as Debian packages it: tgtd, and tgt-admin that reads targets.conf."""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InfraError
+from harness.servers.keeper_client import Keeper
+from harness.servers.process import Process
+from harness.servers.services.nfs import connect
+from harness.servers.services.service import READY_TIMEOUT, Service, render
+from harness.servers.services.tool import run_tool
+
+PORT = 3260
+_TARGET = re.compile(r"^Target (\d+): (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A board's disk: LUN 1 of a target of its own. target: its iSCSI name; user, secret: CHAP, empty for none."""
+
+    target: str
+    image: Path
+    user: str = ""
+    secret: str = ""
+
+
+class Tgt(Service):
+    """iSCSI on one address of a host. secrets: a directory of the rig's own for the CHAP secrets.
+
+    Its control socket is /run/tgtd/socket.<number>, in the rig's own /run: it goes with the rig, and several rigs do not meet.
+    """
+
+    program = "tgtd"
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        host: str,
+        folder: Path,
+        *,
+        address: str,
+        disks: Sequence[Disk],
+        secrets: Path,
+        name: str = "tgt",
+        number: int = 1,
+    ) -> None:
+        super().__init__(name, keeper, host, folder)
+        self.address = address
+        self.disks = list(disks)
+        self.secrets = secrets
+        self.number = str(number)
+
+    def render(self) -> str:
+        self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for disk in self.disks:
+            if disk.user:
+                path = self.secrets / f"{disk.user}.conf"
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                    file.write(f"incominguser {disk.user} {disk.secret}\n")
+        return render("tgt.conf", {"disks": self.disks, "secrets": self.secrets})
+
+    def command(self) -> Sequence[str]:
+        return ["tgtd", "-f", "-C", self.number, "--iscsi", f"portal={self.address}:{PORT}"]
+
+    def awaited(self) -> str:
+        try:
+            connect(self.keeper, self.host, self.address, PORT).close()
+        except OSError as error:
+            return f"it does not answer on {self.address} port {PORT} ({error})"
+        return ""
+
+    def await_ready(self, process: Process, timeout: float = READY_TIMEOUT) -> None:
+        super().await_ready(process, timeout)
+        # It starts without a configuration; until now nobody knew of a target to log in to.
+        self._configure()
+
+    def served(self) -> dict[str, str]:
+        """The targets that it has now: their names, and the numbers by which tgtadm knows them."""
+        said = self._tool("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "target", what="asking for the targets")
+        return {name: number for number, name in _TARGET.findall(said)}
+
+    def withdraw(self, target: str) -> None:
+        """Take a target away with its sessions; those of others go on."""
+        self.disks = [disk for disk in self.disks if disk.target != target]
+        if not self.running:
+            return
+        number = self.served().get(target)
+        if number is not None:
+            words = ("--op", "delete", "--mode", "target", "--tid", number, "--force")
+            self._tool("tgtadm", "--lld", "iscsi", *words, what=f"taking the target {target} away")
+
+    def add(self, disk: Disk) -> None:
+        """Serve one more disk."""
+        self.disks.append(disk)
+        if self.running:
+            self.config.write_text(self.render(), encoding="utf-8")
+            self._configure()
+
+    def stop(self) -> None:
+        """End it: it ignores SIGTERM while it has a target (tgtd's own rule: no disk is taken from under a client)."""
+        if self.running:
+            with suppress(InfraError):  # it hangs, or has just died: then the signals below are the end of it
+                for number in self.served().values():
+                    words = ("--op", "delete", "--mode", "target", "--tid", number, "--force")
+                    self._tool("tgtadm", "--lld", "iscsi", *words, what="taking a target away")
+                self._tool("tgtadm", "--op", "delete", "--mode", "system", what="ending tgtd")
+        super().stop()
+
+    def _configure(self) -> None:
+        """tgt-admin makes the targets that are in the file and not there yet."""
+        self._tool("tgt-admin", "-c", str(self.config), "--execute", what="making the iSCSI targets")
+        if absent := {disk.target for disk in self.disks} - set(self.served()):
+            raise InfraError(
+                f"{self.name} does not serve {', '.join(sorted(absent))}" + self.last_words(),
+                place=str(self.log),
+                remedy=f"look at {self.config}",
+            )
+
+    def _tool(self, program: str, *words: str, what: str) -> str:
+        return run_tool(self.keeper, self.host, [program, "-C", self.number, *words], what)
