@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,13 @@ class Board:
         if self._shell is None:
             raise InfraError(f"nobody is logged in on {self.name}", remedy="boot it first, with `login:` in lab.yaml")
         return self._shell
+
+    @property
+    def console(self) -> ConsoleLog:
+        """The console while it is read, from before power-on to `off()`: its text, rates, breaks and SysRq. InfraError."""
+        if self._console is None:
+            raise InfraError(f"the console of {self.name} is not being read", remedy="boot the board first")
+        return self._console
 
     def boot(self, until: str = "login") -> Boot:
         """Power off, watch, power on, follow the stages to `until`, and judge.
@@ -131,6 +138,12 @@ class Board:
             self._off_since = time.monotonic()
             self.gear.released()
 
+    def _ask_again(self) -> None:
+        """A getty says its prompt once: it may have done so while the console was away."""
+        if self._console is not None and self.user is not None:
+            with suppress(HarnessError):  # lost again: its return brings the next one
+                self._console.write(b"\n")
+
     def given_back(self) -> None:
         """Others may have it from now on: what is known of its power is no longer so."""
         self._off_since = None
@@ -148,6 +161,7 @@ class Board:
     def _follow(self, watch: Watch, folder: Path, until: str, begin: Begin) -> None:
         for remark in self.gear.claim():
             journal.append(folder / "harness.jsonl", Noted(now(), remark))
+        watch.nudge = self._ask_again
         with ExitStack() as stack:
             begin(watch, folder, stack)
             stages = list(watch.tracker.marks)

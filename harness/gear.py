@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.boot.events import Event
+from harness.boot.events import ConsoleGap, Event
 from harness.clock import now
 from harness.errors import HarnessError, InfraError
 
@@ -31,7 +31,9 @@ _ALIVE_EVERY = 0.5
 
 
 class Gate:
-    """Lets events pass that happen after it was opened: what a board says before its power-on is not of this boot."""
+    """Lets events pass that happen after it was opened: what a board says before its power-on is not of this boot. That its
+    console is away is always told.
+    """
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -41,7 +43,7 @@ class Gate:
         self._since = now()
 
     def __call__(self, event: Event) -> None:
-        if event.t >= self._since:
+        if event.t >= self._since or isinstance(event, ConsoleGap):
             self._emit(event)
 
 

@@ -122,8 +122,7 @@ def _at_the_end(whole: ConsoleInfo, folder: Path, ended: Ended | None) -> Consol
             break
         if isinstance(item, Chunk):
             size, lines = item.offset + len(item.data), lines + item.data.count(b"\n")
-    gaps = tuple(gap for gap in whole.gaps if gap.t is None or gap.t <= ended.t)
-    return whole.model_copy(update={"bytes": size, "lines": lines, "gaps": gaps})
+    return whole.model_copy(update={"bytes": size, "lines": lines})
 
 
 def _machine(folder: Path) -> dict[str, Any] | None:

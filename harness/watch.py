@@ -10,6 +10,7 @@ from typing import Protocol
 from harness import journal
 from harness.boot.events import ClockStep, ConsoleGap, Ended, Event, SoftReboot, TransferProgress
 from harness.boot.expect import Expectation
+from harness.boot.gaps import by_console
 from harness.boot.record import BootRecord
 from harness.boot.tracker import StageTracker
 from harness.clock import ClockWatch, now
@@ -52,6 +53,10 @@ class Blind:
         pass
 
 
+def _nothing() -> None:
+    pass
+
+
 class Watch:
     """Follows one boot. `emit` and `fail` may be called from any thread; the others from the one that waits."""
 
@@ -62,6 +67,9 @@ class Watch:
         self._viewer = viewer
         self._alive = alive
         self._queue: queue.SimpleQueue[Event | HarnessError] = queue.SimpleQueue()
+        #: Asks a console that is back while a prompt is awaited to say it again.
+        self.nudge: Callable[[], None] = _nothing
+        self._away: ConsoleGap | None = None
         self._clock = ClockWatch()
         self._stepped = 0.0
 
@@ -86,6 +94,7 @@ class Watch:
             left = _TICK if deadline is None else deadline - now()
             if left <= 0:
                 current = tracker.current or stage
+                self._not_while_away(current)
                 budget = tracker.expectation.budgets.get(current, 0.0)
                 raise BootFailure(
                     f"stage {current} was not done within {budget * tracker.expectation.grace:g} s "
@@ -99,6 +108,15 @@ class Watch:
         event = SoftReboot(now(), detail)
         journal.append(self._journal, event)
         self.emit(event)
+
+    def _not_while_away(self, stage: str) -> None:
+        """Nobody knows whether a stage was done in time that only the console could have shown. InfraError."""
+        gap = self._away
+        if gap is not None and by_console(stage, self.tracker.expectation):
+            raise InfraError(
+                f"the console was lost {now() - gap.t:.1f} s ago ({gap.reason}), and without it stage {stage} cannot be seen",
+                remedy="check the serial adapter or server, its cable, and that no other program reads the port",
+            )
 
     def drain(self, quiet: float = 0.0) -> None:
         """Take what is there; with `quiet`, wait until nothing came for so many seconds (at most ten times as long)."""
@@ -122,6 +140,9 @@ class Watch:
             raise item
         if isinstance(item, ConsoleGap):
             self._viewer.progress(self._board, f"console {'is back' if item.back else 'lost'}: {item.reason}")
+            self._away = None if item.back else item
+            if item.back and self.tracker.current == "userspace":
+                self.nudge()
         if isinstance(item, TransferProgress):
             whole = f" of {item.tsize / 1e6:.1f}" if item.tsize else ""
             self._viewer.progress(self._board, f"{item.path}: {item.bytes / 1e6:.1f}{whole} MB")

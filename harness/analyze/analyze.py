@@ -129,7 +129,7 @@ def _facts(views: list[View], name: str, progress: Progress) -> Facts:
         milestones=tuple(one for view in views for one in view.milestones),
         root=root,
         os=None,
-        gaps=(),
+        console=None,
         ended=None,
         capture=None,
         fatal=_fatal(views, progress),

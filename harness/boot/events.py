@@ -196,12 +196,13 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleGap:
-    """The console was lost (`reason`) at byte `offset` of the log; `back` says that it returned."""
+    """The console was lost (`reason`) at byte `offset` of the log, in `line`; `back` says that it returned."""
 
     t: float
     offset: int
     reason: str
     back: bool = False
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.boot.events import ConsoleGap, Ended, Milestone
+from harness.boot.events import Ended, Milestone
 from harness.boot.expect import Expectation
-from harness.boot.record import CaptureInfo, DhcpExchange, Evidence, HttpFetch, OsSeen, RootSeen, Stage, TftpTransfer
+from harness.boot.record import (
+    CaptureInfo,
+    ConsoleInfo,
+    DhcpExchange,
+    Evidence,
+    HttpFetch,
+    OsSeen,
+    RootSeen,
+    Stage,
+    TftpTransfer,
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class Facts:
     milestones: tuple[Milestone, ...]
     root: RootSeen | None
     os: OsSeen | None
-    gaps: tuple[ConsoleGap, ...]
+    console: ConsoleInfo | None
     ended: Ended | None
     capture: CaptureInfo | None
     fatal: Milestone | None

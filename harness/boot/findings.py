@@ -89,17 +89,18 @@ def reboot_not_done(facts: Facts) -> Iterator[Finding]:
 
 def console_gaps(facts: Facts) -> Iterator[Finding]:
     """The console was away for a while."""
-    for gap in facts.gaps:
-        if not gap.back:
-            yield Finding(
-                id="console-gap",
-                title=f"the console was lost: {gap.reason}",
-                stage="power",
-                who="lab",
-                remedy="check the serial adapter, its cable and that no other program reads the port",
-                severity="warning",
-                evidence=(Evidence(source="harness", t=gap.t, text=f"{gap.reason} at byte {gap.offset}"),),
-            )
+    for gap in facts.console.gaps if facts.console is not None else ():
+        how_long = "and did not come back" if gap.end is None else f"for {gap.end - gap.start:.1f} s"
+        hidden = f"; what {' and '.join(gap.stages)} said then was not heard" if gap.stages else ""
+        yield Finding(
+            id="console-gap",
+            title=f"the console was lost {how_long}: {gap.why}{hidden}",
+            stage=gap.stages[0] if gap.stages else "power",
+            who="lab",
+            remedy="check the serial adapter or server, its cable, and that no other program reads the port",
+            severity="warning",
+            evidence=(Evidence(source="console", ref=gap.line, t=gap.start, text=f"{gap.why} at byte {gap.offset}"),),
+        )
 
 
 def late(facts: Facts) -> Iterator[Finding]:

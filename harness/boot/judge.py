@@ -25,6 +25,7 @@ from harness.boot.events import (
 from harness.boot.expect import Expectation
 from harness.boot.facts import Facts
 from harness.boot.findings import find
+from harness.boot.gaps import gaps_of, with_gaps
 from harness.boot.marks import Mark
 from harness.boot.record import (
     BootRecord,
@@ -87,6 +88,12 @@ def judge(
     stages = _stages(tracker, ended)
     started = _started(ordered)
     end = ended.t if ended is not None else (ordered[-1].t if ordered else started)
+    # Also one that began before power-on: it is over when the console is back.
+    gaps = gaps_of(event for event in everything if isinstance(event, ConsoleGap) and event.t <= end)
+    gaps = tuple(gap for gap in gaps if gap.end is None or gap.end >= started)
+    stages, gaps = with_gaps(stages, gaps, expectation, end)
+    if console is not None:
+        console = console.model_copy(update={"gaps": gaps})
     facts = Facts(
         expectation=expectation,
         stages=stages,
@@ -99,7 +106,7 @@ def judge(
         milestones=tuple(event for event in ordered if isinstance(event, Milestone)),
         root=_root(ordered),
         os=_os(ordered),
-        gaps=tuple(event for event in ordered if isinstance(event, ConsoleGap)),
+        console=console,
         ended=ended,
         capture=capture,
         fatal=tracker.fatal,

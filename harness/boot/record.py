@@ -263,11 +263,28 @@ class PowerLossSeen(Part):
     text: str
 
 
+class Gap(Part):
+    """The console was away. start: when that was noticed; end: when it was back, None when it never was; why, back: what was said
+    of both; line, offset: where in console.log, octets; stages: those that may have said something unheard.
+    """
+
+    start: float
+    end: float | None = None
+    why: str = ""
+    back: str = ""
+    line: int = 0
+    offset: int = 0
+    stages: tuple[str, ...] = ()
+
+
 class ConsoleInfo(Part):
+    """binary: of `bytes`, those that are no text (see `harness.console.garbage`); gaps: when it was away."""
+
     file: str = "console.log"
     bytes: int = 0
     lines: int = 0
-    gaps: tuple[Evidence, ...] = ()
+    binary: int = 0
+    gaps: tuple[Gap, ...] = ()
 
 
 class BootRecord(Part):

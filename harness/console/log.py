@@ -14,7 +14,8 @@ from typing import Literal, Self, TypeVar
 
 from harness import clock
 from harness.boot.events import ConsoleGap, Milestone
-from harness.boot.record import ConsoleInfo, Evidence
+from harness.boot.gaps import gaps_of
+from harness.boot.record import ConsoleInfo
 from harness.console.files import LOG, ConsoleFiles
 from harness.console.lines import Line, LineSplitter
 from harness.console.link import Link
@@ -67,7 +68,7 @@ class ConsoleLog:
         self._masker = Masker()
         self._splitter = LineSplitter()
         self._milestones = Milestones()
-        self._gaps: list[Evidence] = []
+        self._gaps: list[ConsoleGap] = []
         self._tail = bytearray()
         self._taps: list[Tap] = []
         self._probes: dict[str, str] = {}
@@ -169,7 +170,7 @@ class ConsoleLog:
     def info(self) -> ConsoleInfo:
         with self._changed:
             return ConsoleInfo(
-                file=LOG, bytes=self._splitter.offset, lines=self._splitter.lines, gaps=tuple(self._gaps)
+                file=LOG, bytes=self._splitter.offset, lines=self._splitter.lines, gaps=gaps_of(self._gaps)
             )
 
     # -- for the reading thread --------------------------------------------------------------------------------------
@@ -197,9 +198,10 @@ class ConsoleLog:
         t, offset = clock.now(), self._splitter.offset
         reason = clean(reason.encode())[:300]
         self._keep(lambda files: files.mark(offset, t, kind, reason))
+        gap = ConsoleGap(t, offset, reason, back=kind == "back", line=self._splitter.lines)
         with self._changed:
-            self._gaps.append(gap_evidence(self._splitter.lines, t, kind, reason))
-        self._call(self._on_event, ConsoleGap(t, offset, reason, back=kind == "back"))
+            self._gaps.append(gap)
+        self._call(self._on_event, gap)
         with self._changed:
             self._changed.notify_all()
 
@@ -252,10 +254,6 @@ class ConsoleLog:
                 self._listener_failed = True
                 what = f"a listener of the console failed: {type(error).__name__}: {error}"
                 self.failed(HarnessBug(what, place=self.name))
-
-
-def gap_evidence(line: int, t: float, kind: Literal["gap", "back"], reason: str) -> Evidence:
-    return Evidence(source="console", ref=line, t=t, text=f"{'lost' if kind == 'gap' else 'back'}: {reason}")
 
 
 def _disk(error: OSError, folder: Path) -> InfraError:

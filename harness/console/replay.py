@@ -4,11 +4,11 @@
 from pathlib import Path
 
 from harness.boot.events import ConsoleGap, Milestone
-from harness.boot.record import ConsoleInfo, Evidence
+from harness.boot.gaps import gaps_of
+from harness.boot.record import ConsoleInfo
 from harness.console.files import TIMES, Chunk, read_back
 from harness.console.inner_clock import InnerClock
 from harness.console.lines import Line, LineSplitter
-from harness.console.log import gap_evidence
 from harness.console.milestones import Milestones
 from harness.errors import ConfigError
 
@@ -33,7 +33,7 @@ def milestones_of(log: Path, times: Path | None = None) -> tuple[list[Told], Con
 def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
     splitter, milestones = LineSplitter(), Milestones()
     told: list[Told] = []
-    gaps: list[Evidence] = []
+    gaps: list[ConsoleGap] = []
 
     def take(lines: list[Line]) -> None:
         for line in lines:
@@ -45,10 +45,10 @@ def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
             continue
         if item.kind == "gap":
             take(splitter.flush())
-        gaps.append(gap_evidence(splitter.lines, item.t, item.kind, item.reason))
-        told.append(ConsoleGap(item.t, item.offset, item.reason, back=item.kind == "back"))
+        gaps.append(ConsoleGap(item.t, item.offset, item.reason, back=item.kind == "back", line=splitter.lines))
+        told.append(gaps[-1])
     take(splitter.flush())
-    return told, ConsoleInfo(file=log.name, bytes=splitter.offset, lines=splitter.lines, gaps=tuple(gaps))
+    return told, ConsoleInfo(file=log.name, bytes=splitter.offset, lines=splitter.lines, gaps=gaps_of(gaps))
 
 
 def bare(data: bytes, name: str = "console.log") -> tuple[list[Told], ConsoleInfo]:

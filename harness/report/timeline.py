@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from harness.boot.record import BootRecord, DhcpStep, HttpFetch, Stage, TftpTransfer
+from harness.boot.record import BootRecord, DhcpStep, Gap, HttpFetch, Stage, TftpTransfer
 from harness.report import text
 from harness.report.svg import CHAR, NARROW, Axis, Picture, draw_axis, finite, fits
 
@@ -67,14 +67,22 @@ def timeline(record: BootRecord, width: int = 1080, hrefs: Mapping[str, str] | N
         if lane in ("TFTP", "HTTP"):
             _files(picture, axis, record.tftp if lane == "TFTP" else record.http, y)
         else:
-            {"DHCP": _dhcp, "console": _milestones}[lane](picture, axis, record, y)
+            {"DHCP": _dhcp, "console": _console}[lane](picture, axis, record, y)
         y += _LANE
     return picture
 
 
 def _lanes(record: BootRecord) -> list[str]:
-    present = {"DHCP": record.dhcp, "TFTP": record.tftp, "HTTP": record.http, "console": record.milestones}
+    console = (*record.milestones, *(record.console.gaps if record.console else ()))
+    present = {"DHCP": record.dhcp, "TFTP": record.tftp, "HTTP": record.http, "console": console}
     return [lane for lane, content in present.items() if content]
+
+
+def gap_text(gap: Gap, zero: float) -> str:
+    """When the console was away and why, for people."""
+    until = "not back" if gap.end is None else f"back {text.relative(gap.end, zero)}, {text.one_line(gap.back, 100)}"
+    hidden = f"; may hide {text.listing(list(gap.stages))}" if gap.stages else ""
+    return f"lost {text.relative(gap.start, zero)}: {text.one_line(gap.why, 160)}; {until}{hidden}"
 
 
 def stage_title(stage: Stage, zero: float) -> str:
@@ -194,6 +202,16 @@ def draw_transfer(picture: Picture, axis: Axis, transfer: Transfer, y: float, he
         picture.rect(x0, y + height / 2 - 1.5, max(x1 - x0, 3.0), 3, "probe", title=title)
     else:
         picture.rect(x0, y, max(x1 - x0, 1.6), height, cls, title=title)
+
+
+def _console(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None:
+    """When it was away, as a band, then what it said."""
+    for gap in record.console.gaps if record.console else ():
+        end = gap.end if gap.end is not None else record.ended
+        if len(finite([gap.start, end])) == 2:
+            x0, x1 = axis.x(gap.start), axis.x(end)
+            picture.rect(x0, y, max(x1 - x0, 2.0), _LANE - 4, "gap", title=gap_text(gap, axis.zero))
+    _milestones(picture, axis, record, y)
 
 
 def _milestones(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None:

@@ -13,7 +13,7 @@ from harness.report.console import Excerpt, Mark, excerpt
 from harness.report.links import Link, artefacts
 from harness.report.runs import Boot
 from harness.report.svg import Picture, finite
-from harness.report.timeline import power_on, timeline, transfer_class
+from harness.report.timeline import gap_text, power_on, timeline, transfer_class
 from harness.report.waterfall import waterfall
 
 WIDE, PHONE = 1080, 356  # widths of the pictures, CSS pixels
@@ -123,7 +123,7 @@ def _marks(record: BootRecord) -> dict[int, tuple[Mark, ...]]:
         for evidence in finding.evidence:
             add(evidence, "evidence", finding.title)
     for gap in record.console.gaps if record.console else ():
-        add(gap, "evidence", "console lost")
+        found.setdefault(max(1, gap.line), {})[Mark("evidence", "console lost")] = None
     for milestone in record.milestones:
         found.setdefault(milestone.line, {})[Mark("milestone", milestone.name)] = None
     return {line: tuple(marks) for line, marks in found.items()}
@@ -189,6 +189,7 @@ def _facts(record: BootRecord) -> list[tuple[str, str]]:
         facts.append(
             ("Capture", f"{text.count(capture.packets, 'packet')}, {lost}{cut}, on {capture.interface or 'the wire'}")
         )
+    facts += [("Console", gap_text(gap, power_on(record))) for gap in (record.console.gaps if record.console else ())]
     if root is not None:
         kind = " ".join(filter(None, (root.fstype or root.protocol, "from", root.source or root.path)))
         facts.append(("Root", kind if root.source or root.path else str(root.protocol or "")))
