@@ -59,8 +59,9 @@ def adapters() -> list[Adapter]:
     return [port for port in comports() if port.vid is not None]
 
 
-def find(identity: Identity, listed: Callable[[], Iterable[Adapter]] = adapters, folder: Path = SERIAL) -> str:
+def find(identity: Identity, listed: Callable[[], Iterable[Adapter]] = adapters, folder: Path | None = None) -> str:
     """The device of the one adapter that fits. InfraError: none does now; ConfigError: several do."""
+    folder = folder or SERIAL
     there = sorted(listed(), key=lambda adapter: adapter.device)
     found = [adapter for adapter in there if identity.fits(adapter, folder)]
     if len(found) == 1:
