@@ -46,7 +46,7 @@ def client(config: Path, results: Path, stage: str) -> None:
         results.write_text(json.dumps(outcome), encoding="utf-8")
         loop.stop()
 
-    pi = VirtualPi(loop, load(config)[0], "", lambda machine: _download(machine, stage, finish))
+    pi = VirtualPi(loop, load(config)[0], lambda machine: _download(machine, stage, finish))
     pi.power_on(None)
     loop.run()
     pi.close()

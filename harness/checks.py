@@ -6,11 +6,12 @@ Nobody's power, network or services are touched: what is tried is tried in names
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from harness.checks_gear import gear_checks
+from harness.checks_machine import machine_checks
+from harness.checks_programs import BUILDING, FEEDING, NETBOOT, SERVING, TCPDUMP, Program
 from harness.config import EmulatedPower, EmulatedServer, LabConfig
 from harness.config.mistakes import plain
 from harness.config.secret import SecretSource
@@ -24,60 +25,6 @@ _DISK_TO_BUILD, _DISK_TO_RUN = 3 * _GIB, 300 * _MIB
 #: What the harness, its services and one QEMU's own heap take beside the guests' memory; bytes.
 _MEMORY_BESIDE = 400 * _MIB
 
-
-@dataclass(frozen=True)
-class _Program:
-    name: str
-    package: str
-    needed_for: str
-
-
-_SERVING = (
-    _Program("unshare", "util-linux", "namespaces of the emulated lab"),
-    _Program("setpriv", "util-linux", "ending what a killed run left"),
-    _Program("rpcbind", "rpcbind", "NFS of the emulated lab"),
-    _Program("ganesha.nfsd", "nfs-ganesha", "NFS of the emulated lab"),
-    _Program("qemu-system-aarch64", "qemu-system-arm", "running the kernel that an emulated board received"),
-)
-_DNSMASQ = "dnsmasq", "dnsmasq-base"
-_HPA = _Program("in.tftpd", "tftpd-hpa", "TFTP of the emulated lab")
-_KEA = _Program("kea-dhcp4", "kea-dhcp4-server", "DHCP of the emulated lab")
-_MKE2FS = _Program("mke2fs", "e2fsprogs", "the file system of the boards' disks")
-#: Of each topology.
-_NETBOOT = {
-    "dnsmasq-nfs": (_Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),),
-    "dnsmasq-http": (
-        _Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),
-        _Program("mkfs.vfat", "dosfstools", "boot.img of the emulated lab"),
-        _Program("mcopy", "mtools", "boot.img of the emulated lab"),
-    ),
-    "router-option-66": (_KEA, _HPA),
-    "openwrt-43-66": (_Program(*_DNSMASQ, "DHCP of the emulated lab"), _HPA),
-    "isc-hpa": (_Program("dhcpd", "isc-dhcp-server", "DHCP of the emulated lab"), _HPA),
-    "kea-atftpd": (_KEA, _Program("atftpd", "atftpd", "TFTP of the emulated lab")),
-    "dnsmasq-iscsi": (
-        _Program(*_DNSMASQ, "DHCP and TFTP of the emulated lab"),
-        _Program("tgtd", "tgt", "the iSCSI target of the emulated lab"),
-        _MKE2FS,
-    ),
-    "ceph-rbd": (
-        _KEA,
-        _Program(*_DNSMASQ, "proxy DHCP and TFTP of the emulated lab"),
-        *(_Program(name, name, "Ceph of the emulated lab") for name in ("ceph-mon", "ceph-osd")),
-        _Program("rbd", "ceph-common", "the boards' volumes"),
-        _MKE2FS,
-    ),
-}
-#: Of what emulated boards hang on.
-_FEEDING = {"poe-switch": (_Program("snmpd", "snmpd", "the PoE switch of the emulated lab"),)}
-_BUILDING = (
-    _Program("apt-get", "apt", "fetching the boards' kernel and firmware"),
-    _Program("dpkg-deb", "dpkg", "unpacking the boards' kernel and firmware"),
-    _Program("mmdebstrap", "mmdebstrap", "building the boards' Debian root"),
-    _Program("arch-test", "arch-test", "building the boards' Debian root"),
-    _Program("qemu-aarch64-static", "qemu-user-static", "building the boards' images"),
-)
-_TCPDUMP = _Program("tcpdump", "tcpdump", "captures")
 
 _FSAL = ("/usr/lib/*/ganesha/libfsalvfs.so", "/usr/lib/ganesha/libfsalvfs.so", "/usr/lib64/ganesha/libfsalvfs.so")
 _KEYRING = ("/usr/share/keyrings/debian-archive-keyring.*",)
@@ -97,7 +44,7 @@ def run_checks(lab: LabConfig, probes: Probes | None = None) -> list[Check]:
         checks += _emulated(lab, probes)
     real = [board for board in lab.boards.values() if not board.emulated]
     if lab.emulated or any(board.wire is not None for board in real):
-        checks.append(_program(_TCPDUMP, probes))
+        checks.append(_program(TCPDUMP, probes))
     for board in real:
         checks += gear_checks(lab, board, probes)
     checks += _secrets(lab)
@@ -142,11 +89,12 @@ def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
     topologies = sorted({server.topology for server in _used_servers(lab)})
     feeds = sorted({board.power.gear for board in lab.boards.values() if isinstance(board.power, EmulatedPower)})
     for program in (
-        *_SERVING,
-        *(program for topology in topologies for program in _NETBOOT[topology]),
-        *(program for gear in feeds for program in _FEEDING.get(gear, ())),
+        *SERVING,
+        *(program for topology in topologies for program in NETBOOT[topology]),
+        *(program for gear in feeds for program in FEEDING.get(gear, ())),
     ):
         yield _program(program, probes)
+    yield from machine_checks(lab)
     yield _files("ganesha's FSAL VFS", _FSAL, "nfs-ganesha-vfs", "NFS of the emulated lab", probes)
     yield _tun(probes)
     yield _kernel(
@@ -169,7 +117,7 @@ def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
         yield _image(root, built[root])
     to_build = not all(built.values())
     if to_build:
-        for program in _BUILDING:
+        for program in BUILDING:
             if "debian" in roots or program.name not in {"mmdebstrap", "arch-test"}:
                 yield _program(program, probes)
         yield _files("Debian's archive keys", _KEYRING, "debian-archive-keyring", "building the boards' images", probes)
@@ -193,7 +141,7 @@ def _root(probes: Probes) -> Check:
     return Check("root", False, "running as an ordinary user", "run it with sudo: sudo .venv/bin/piboot boot", why)
 
 
-def _program(program: _Program, probes: Probes) -> Check:
+def _program(program: Program, probes: Probes) -> Check:
     path = probes.which(program.name)
     remedy = f"sudo apt-get install --no-install-recommends {program.package}"
     if path is None:

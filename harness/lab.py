@@ -286,8 +286,10 @@ class Lab(AbstractContextManager["Lab"]):
         return self._rigs[server_name]
 
     def _emulated(self, config: BoardConfig) -> Board:
+        from harness.emulator.qemu_program import too_old  # noqa: PLC0415
         from harness.power.virtual import VirtualPort  # noqa: PLC0415
 
+        too_old(config.emulation.machine, f"{self.config.path}: boards.{config.name}.emulation.machine")
         rig = self._rig(config.server or "")
         rig.start_emulator(config.name)
         port = rig.board(config.name)

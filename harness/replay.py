@@ -6,6 +6,7 @@ console.times, harness.jsonl, handover.json (the emulated machine). Each may be 
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,12 @@ def replay(folder: Path) -> BootRecord:
     ended = next((event for event in own if isinstance(event, Ended)), None)
     events: list[Event] = [*_power(folder), *own]
     capture = None
+    machine = _machine(folder)
     if _has(folder / "capture.pcapng"):
         from harness.wire.hostclock import clock_of  # noqa: PLC0415
         from harness.wire.replay import replay as replay_wire  # noqa: PLC0415 - brings scapy
 
-        wire = replay_wire(folder / "capture.pcapng", {expectation.mac} if expectation.mac else None)
+        wire = replay_wire(folder / "capture.pcapng", _macs(expectation, machine))
         events += wire.events
         capture = wire.capture.model_copy(update={"clock": clock_of(folder)})
     console = None
@@ -58,7 +60,7 @@ def replay(folder: Path) -> BootRecord:
         events,
         capture=capture,
         console=console,
-        machine=_machine(folder),
+        machine=machine,
         harness_version=harness.__version__,
         artefacts={name: file for name, file in ARTEFACTS.items() if (folder / file).exists()},
     )
@@ -123,6 +125,14 @@ def _at_the_end(whole: ConsoleInfo, folder: Path, ended: Ended | None) -> Consol
         if isinstance(item, Chunk):
             size, lines = item.offset + len(item.data), lines + item.data.count(b"\n")
     return whole.model_copy(update={"bytes": size, "lines": lines})
+
+
+def _macs(expectation: Expectation, machine: dict[str, Any] | None) -> set[str] | None:
+    """The board's, and that of the system in the virtual machine that stands for it; None for every client."""
+    if not expectation.mac:
+        return None
+    other = str((machine or {}).get("mac", "")).lower()
+    return {expectation.mac, other} if re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", other) else {expectation.mac}
 
 
 def _machine(folder: Path) -> dict[str, Any] | None:

@@ -61,12 +61,13 @@ class BoardEmulation(Section):
     speed: Speed | None = None
     """As `emulation.speed`, for this board."""
 
-    machine: Literal["virt", "raspi3b"] = "virt"
+    machine: Literal["virt", "raspi3b", "raspi4b"] = "virt"
     """QEMU machine that the received kernel is booted in. `virt` is fast and makes its own device tree. `raspi3b`, for a
-    `pi3b` or `pi3bplus`, takes the delivered one; its USB network moves about 160 kB/s, so use it with `root: light`."""
+    `pi3b` or `pi3bplus`, and `raspi4b`, for a `pi4`, take the delivered one, less what QEMU lacks of the board; their USB network
+    moves about 160 kB/s, so use them with `root: light`. `raspi4b` needs QEMU 9.0 or newer."""
 
     memory: Annotated[int, Field(strict=True, ge=128, le=8192)] = 512
-    """Memory of the virtual machine, MiB. `raspi3b` always has 1024."""
+    """Memory of the virtual machine, MiB. `raspi3b` always has 1024, `raspi4b` 2048."""
 
     boot_files: Literal["folder", "root"] = "folder"
     """Where the emulated server has the board's boot files: `folder`, where its bootloader asks for them first, or `root`, in the

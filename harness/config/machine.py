@@ -4,7 +4,7 @@
 from harness.config.values import mistake
 
 #: machine -> the models it is; a machine that is not here can stand for any.
-_FITS = {"raspi3b": ("pi3b", "pi3bplus")}
+_FITS = {"raspi3b": ("pi3b", "pi3bplus"), "raspi4b": ("pi4",)}
 
 
 def check_machine(model: str, machine: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock
-from harness.emulator import qemu, settings
+from harness.emulator import settings
 from harness.emulator.control import Control
 from harness.emulator.handover import write_json
 from harness.emulator.loop import Loop
@@ -44,27 +44,25 @@ def _play(boards: list[Settings]) -> None:
     with ExitStack() as stack:
         stack.callback(loop.close)
         _end_on_signals(loop, stack)
-        version = qemu.version()
         for board in boards:
             try:
-                pi = VirtualPi(loop, board, version)
+                pi = VirtualPi(loop, board)
                 stack.callback(pi.close)
                 stack.callback(Control(loop, pi).close)
-                write_json(board.status, _ready(pi, version))
+                write_json(board.status, _ready(pi))
             except OSError as error:
                 raise InfraError(f"board {board.name}: {error}", place=error.filename or "") from error
             stack.callback(_say_ended, board)
         loop.run()
 
 
-def _ready(pi: VirtualPi, version: str) -> dict[str, Any]:
+def _ready(pi: VirtualPi) -> dict[str, Any]:
     return {
         "state": "ready",
         "name": pi.settings.name,
         "model": pi.settings.model.name,
         "console": pi.serial.path,
         "control": str(pi.settings.control),
-        "qemu": version,
         "pid": os.getpid(),
         "t": clock.now(),
     }

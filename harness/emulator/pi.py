@@ -5,19 +5,17 @@ import random
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness import clock
-from harness.emulator import handover, programs, qemu, raspi
+from harness.emulator import programs
 from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
 from harness.emulator.interface import Interface
 from harness.emulator.loop import EPOLLIN, Loop, Timer
 from harness.emulator.machine import Machine
-from harness.emulator.payload import Payload
 from harness.emulator.serial import SerialLine
 from harness.emulator.settings import Settings
+from harness.emulator.system import System
 from harness.emulator.tap import Tap
 from harness.errors import HarnessError
 
@@ -40,7 +38,6 @@ class VirtualPi:
         self,
         loop: Loop,
         settings: Settings,
-        qemu_version: str,
         program: Callable[[Machine], Steps[None]] | None = None,
     ) -> None:
         self.settings = settings
@@ -48,30 +45,27 @@ class VirtualPi:
         self.phase = "stopped"
         self.error = ""
         self.serial = SerialLine(loop, self._typed)
+        self._system = System(loop, settings, self.serial, log=self.log, on_end=self._system_ended)
         self._loop = loop
-        self._qemu_version = qemu_version
         mac = settings.identity.mac
         self._tap: Tap | Interface = Tap(settings.tap) if settings.wire == "tap" else Interface(settings.tap, mac)
         self._watching = False
         self._program: Steps[None] | None = None
         self._effect: Effect | None = None
         self._timer: Timer | None = None
-        self._qemu: qemu.Qemu | None = None
-        self._heard = False
-        self._folder: Path | None = None
-        self._record: dict[str, Any] | None = None
 
     @property
     def powered(self) -> bool:
         return self.phase != "stopped"
 
     def power_on(self, folder: Path | None) -> None:
-        """Nothing happens when it is on. folder: where handover.json goes. Raises InfraError without QEMU."""
+        """Nothing happens when it is on. folder: where handover.json goes. Raises InfraError without QEMU, ConfigError when
+        it is too old.
+        """
         if self.powered:
             return
-        if self.settings.machine != "none":
-            qemu.find()
-        self.phase, self.error, self._folder, self._record = "bootloader", "", folder, None
+        self._system.renew(folder)
+        self.phase, self.error = "bootloader", ""
         settings = self.settings
         machine = Machine(
             model=settings.model,
@@ -97,9 +91,7 @@ class VirtualPi:
         if not self.powered:
             return
         self._cancel()
-        if self._qemu is not None:
-            self._qemu.kill()
-            self._qemu = None
+        self._system.kill()
         if self._program is not None:
             self._program.close()
             self._program = None
@@ -165,7 +157,8 @@ class VirtualPi:
             self.phase = "halted"
             self.log(f"halted: {effect.why}")
         elif isinstance(effect, HandOver):
-            self._start_system(effect.payload)
+            self._ignore()  # from here on the frames are the system's
+            self.phase = self._system.start(effect.payload, self._tap.fd)
 
     def _answer(self, answer: object) -> None:
         self._cancel()
@@ -181,9 +174,7 @@ class VirtualPi:
     def _fail(self, why: str) -> None:
         """The emulation itself has failed: the board falls silent, and whoever asks for its state is told why."""
         self._cancel()
-        if self._qemu is not None:
-            self._qemu.kill()
-            self._qemu = None
+        self._system.kill()
         self.phase, self.error = "halted", why
         self.log(f"error: {why}")
 
@@ -263,89 +254,10 @@ class VirtualPi:
 
     # -- the operating system ------------------------------------------------------------------------------------------
 
-    def _start_system(self, payload: Payload) -> None:
-        settings = self.settings
-        if settings.machine == "none":
-            self.phase = "handed over"
-            self._note(handover.received(payload, settings.model.soc))
-            return
-        adapted = handover.adapt(payload, settings.machine)
-        self._heard = adapted.heard
-        files = handover.write_files(payload, settings.artefacts)
-        mac, real, memory = settings.identity.mac, settings.machine in raspi.MODELS, settings.memory
-        if real:
-            cpu, memory = settings.model.cpu, raspi.MEMORY
-            adapted, arguments = self._raspi(payload, files, adapted)
-        else:
-            cpu, told = handover.cpu_for(settings.model.cpu, qemu.known_cpus())
-            adapted = replace(adapted, changes=(*told, *adapted.changes))
-            arguments = handover.arguments(
-                files, adapted.cmdline, machine=settings.machine, memory=memory, mac=mac, cpu=cpu
-            )
-        self._ignore()  # from here on the frames are QEMU's
-        self._qemu = qemu.Qemu(
-            self._loop,
-            arguments,
-            self._tap.fd,
-            settings.artefacts / "qemu.log",
-            on_output=self._printed,
-            on_end=self._system_ended,
-        )
-        self.phase = "qemu"
-        self.log(f"handed over to QEMU, pid {self._qemu.pid}")
-        record = handover.record(
-            payload,
-            adapted,
-            qemu=self._qemu_version,
-            machine=settings.machine,
-            memory=memory,
-            argv=self._qemu.argv,
-            cpu=cpu,
-            soc=settings.model.soc,
-            dtb_used=real,
-        )
-        self._note(record)
-
-    def _raspi(
-        self, payload: Payload, files: handover.Files, adapted: handover.Adapted
-    ) -> tuple[handover.Adapted, list[str]]:
-        """For QEMU's machines that are a Pi: the device tree as they need it, the command line, QEMU's arguments."""
-        mac, machine = self.settings.identity.mac, self.settings.machine
-        dtb, edits = raspi.without_bluetooth(payload.dtb.data)
-        used = files.dtb.with_name("dtb.used")
-        used.write_bytes(dtb)
-        cmdline, more = raspi.cmdline(adapted.cmdline)
-        changes = (*edits, *more, *raspi.mac_note(mac, self._qemu_version), *adapted.changes)
-        arguments = raspi.arguments(files.kernel, files.initramfs, used, cmdline, machine=machine, mac=mac)
-        return replace(adapted, cmdline=cmdline, changes=changes), arguments
-
-    def _note(self, record: dict[str, Any]) -> None:
-        """Into the log and the boot's handover.json."""
-        for change in record["changes"]:
-            self.log(change)
-        if self._folder is None:
-            return
-        if self._record is None:
-            self._record = record
-        else:
-            # The guest has restarted the board within one boot: the first hand-over stays the record's.
-            self._record["again"].append(record["t"])
-        try:
-            handover.write_json(self._folder / "handover.json", self._record)
-        except OSError as error:  # the guest runs all the same
-            self.log(f"handover.json cannot be written: {error}")
-
-    def _printed(self, data: bytes) -> None:
-        if self._heard:
-            self.serial.write(data)
-
     def _typed(self, data: bytes) -> None:
-        if self._qemu is not None and self._heard:
-            self._qemu.type(data)
+        self._system.typed(data)
 
     def _system_ended(self, how: str, details: str) -> None:
-        self._qemu = None
-        self.log(f"the operating system has ended: {how} {details}".rstrip())
         self.phase = "bootloader"
         self._answer(how)
         if how == "error":

@@ -4,18 +4,15 @@
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 from harness.emulator.loop import Loop
-from harness.errors import InfraError
+from harness.emulator.qemu_program import PROGRAM
 
-PROGRAM = "qemu-system-aarch64"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _READ = 65536
 #: Its complaints about what the server delivered: the board's business, not a defect of the emulation.
@@ -23,38 +20,12 @@ _ABOUT_FILES = ("/received/", "kernel", "initrd")
 _ENDS = {"guest-reset": "reset", "guest-shutdown": "shutdown", "guest-panic": "error"}
 
 
-def find() -> str:
-    """The program's path. Raises InfraError."""
-    path = shutil.which(PROGRAM)
-    if path is None:
-        raise InfraError(f"{PROGRAM} is missing", remedy="apt install qemu-system-arm")
-    return path
-
-
-def version() -> str:
-    """Its version line, "" when it is missing or does not answer."""
-    try:
-        done = subprocess.run([find(), "--version"], capture_output=True, text=True, timeout=30, check=False)
-    except (InfraError, OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.splitlines()[0] if done.stdout else ""
-
-
-@cache
-def known_cpus() -> frozenset[str]:
-    """Processors that this QEMU can be; empty when it does not say. Raises InfraError without QEMU."""
-    try:
-        done = subprocess.run([find(), "-cpu", "help"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return frozenset()
-    return frozenset(word for word in done.stdout.split() if word.startswith("cortex-"))
-
-
 class Qemu:
-    """on_output: bytes from the guest's serial line; on_end: once, when it has ended by itself, with (how, details).
+    """arguments: with the program's path. on_output: bytes from the guest's serial line; on_end: once, when it has ended by
+    itself, with (how, details).
 
     how: "reset" or "shutdown" by the guest, "refused" when QEMU cannot load the kernel or initramfs, else "error".
-    Raises InfraError or OSError when it cannot be started.
+    Raises OSError when it cannot be started.
     """
 
     def __init__(
@@ -73,13 +44,12 @@ class Qemu:
         self._errors = errors
         self._how = ""
         self._qmp_text = b""
-        program = find()
         serial, serial_theirs = socket.socketpair()
         control, control_theirs = socket.socketpair()
         # The machine protocol tells a reset from a power-off; -no-reboot ends QEMU on both. The guest waits (-S) until
         # the protocol is ready: what a short-lived guest does before that is told to nobody.
         number = control_theirs.fileno()
-        self.argv = [program, *arguments, "-netdev", f"tap,id=wire,fd={tap_fd}"]
+        self.argv = [*arguments, "-netdev", f"tap,id=wire,fd={tap_fd}"]
         self.argv += ["-chardev", f"socket,id=control,fd={number}", "-mon", "chardev=control,mode=control", "-S"]
         try:
             with errors.open("wb") as log:

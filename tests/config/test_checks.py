@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from harness import checks
 from harness.checks import Check, failed, format_table, run_checks
 from harness.config import LabConfig, loads
+from harness.emulator import qemu_program
 from harness.images import KINDS, tools
 from harness.images.build import DEBIAN_TOOLS
 from harness.probes import Probes
@@ -118,6 +120,21 @@ def test_a_machine_that_has_everything(emulated: LabConfig, real: LabConfig) -> 
         assert len({check.name for check in found}) == len(found)
 
 
+def test_a_machine_that_qemu_is_too_old_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / qemu_program.PROGRAM
+    program.write_text("#!/bin/sh\necho 'QEMU emulator version 7.2.22 (Debian)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(qemu_program, "BESIDE", tmp_path / "none")
+    lab = loads(changed("    wire: w\n", "    wire: w\n    emulation: {machine: raspi4b}\n"))
+    (check,) = failed(run_checks(lab, Machine()))
+    assert check.name == "machine raspi4b"
+    assert "QEMU 9.0 or newer; here it is 7.2.22" in check.remedy
+    program.write_text("#!/bin/sh\necho 'QEMU emulator version 10.0.8'\n")
+    assert failed(run_checks(lab, Machine())) == []
+    assert [check.name for check in run_checks(loads(GOOD), Machine()) if "raspi" in check.name] == []
+
+
 @pytest.mark.parametrize("topology", ["isc-hpa", "kea-atftpd"])
 def test_the_programs_of_another_topology_are_looked_for_instead(topology: str) -> None:
     lab = loads(changed("s: {kind: emulated}", f"s: {{kind: emulated, topology: {topology}}}"))
@@ -127,6 +144,14 @@ def test_the_programs_of_another_topology_are_looked_for_instead(topology: str) 
     assert "dnsmasq" not in found
     (check,) = failed(run_checks(lab, Machine(programs_missing=frozenset({wanted[1]}))))
     assert (check.name, check.package) == (wanted[1], requirements(topology)[1].debian_package)
+
+
+def test_boot_images_need_their_tools() -> None:
+    lab = loads(changed("s: {kind: emulated}", "s: {kind: emulated, topology: dnsmasq-http}"))
+    assert failed(run_checks(lab, Machine())) == []
+    for entry in requirements("dnsmasq-http"):
+        (check,) = failed(run_checks(lab, Machine(programs_missing=frozenset({entry.program}))))
+        assert (check.name, check.package) == (entry.program, entry.debian_package.split()[0])
 
 
 @pytest.mark.parametrize(

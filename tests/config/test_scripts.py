@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("setup", "packages", "python", "boot", "test")
+SCRIPTS = ("setup", "packages", "newer-qemu", "python", "boot", "test")
 
 PYTEST = """#!/bin/sh
 # A double of the venv's Python, for `-m pytest` only: says what the test wants, by what it is called with.

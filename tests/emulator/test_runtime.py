@@ -40,7 +40,7 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make(loop: Loop, folder: Path, program: Any = None, **changes: Any) -> VirtualPi:
     board = settings.load(write(folder, entry(folder, **changes)))[0]
-    return VirtualPi(loop, board, "", program) if program else VirtualPi(loop, board, "")
+    return VirtualPi(loop, board, program) if program else VirtualPi(loop, board)
 
 
 def test_timers_in_their_order_and_cancelled_ones_not(loop: Loop):
