@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from harness.checks import _NETBOOT
+from harness.checks_programs import NETBOOT
 from harness.commands import adapted
 from harness.config import EmulatedServer, load, loads
 from harness.config.server import Topology
@@ -33,8 +33,8 @@ def test_a_topology_has_a_lab_of_its_own(name: str) -> None:
 
 
 def test_every_topology_is_known_everywhere() -> None:
-    assert set(get_args(Topology)) == set(TOPOLOGIES) == set(_NETBOOT)
-    for name, programs in _NETBOOT.items():
+    assert set(get_args(Topology)) == set(TOPOLOGIES) == set(NETBOOT)
+    for name, programs in NETBOOT.items():
         assert {program.name for program in programs} <= {entry.program for entry in requirements(name)}
 
 
