@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import journal
+from harness.beginning import Beginning
 from harness.boot.events import Noted
 from harness.boot.expect import Expectation
 from harness.boot.restart import SHUTDOWN
@@ -92,6 +93,17 @@ class Board:
         self.release()
         return self._watched(until, {**self.expectation.budgets, "power": SHUTDOWN}, self._ask_to_reboot)
 
+    def watch(self, until: str = "userspace", timeout: float = 3600.0) -> Boot:
+        """Follow the next boot that somebody else starts, without touching its power, and judge it. Errors as in `boot`; one more
+        is that none begins within `timeout` seconds. Up to "login" we log in, else nothing is typed.
+        """
+        self.release()
+        made = self._watched(until, self.expectation.budgets, partial(self._await_next, timeout=timeout))
+        self._folder = None  # its power is not ours to switch off
+        if until != "login":
+            self.release()
+        return made
+
     def _watched(self, until: str, budgets: dict[str, float], begin: Begin) -> Boot:
         folder = self._folder = self.run.boot_folder(self.name)
         expectation = self.expectation.model_copy(update={"until": until, "budgets": budgets})
@@ -159,9 +171,6 @@ class Board:
         return JournaledPort(self.gear.power(folder), PowerJournal(folder, on_edge))
 
     def _follow(self, watch: Watch, folder: Path, until: str, begin: Begin) -> None:
-        for remark in self.gear.claim():
-            journal.append(folder / "harness.jsonl", Noted(now(), remark))
-        watch.nudge = self._ask_again
         with ExitStack() as stack:
             begin(watch, folder, stack)
             stages = list(watch.tracker.marks)
@@ -172,7 +181,24 @@ class Board:
             watch.drain()
             watch.ended("login" if until == "login" else "until")
 
+    def _claim(self, watch: Watch, folder: Path) -> None:
+        for remark in self.gear.claim():
+            journal.append(folder / "harness.jsonl", Noted(now(), remark))
+        watch.nudge = self._ask_again
+
+    def _await_next(self, watch: Watch, folder: Path, stack: ExitStack, *, timeout: float) -> None:
+        beginning = Beginning(
+            watch.emit, self.expectation.mac, lambda began: journal.append(folder / "harness.jsonl", began)
+        )
+        if self.gear.open_capture is not None:
+            stack.enter_context(self.gear.open_capture(folder, beginning, watch.fail))
+        if self.gear.open_console is not None:
+            self._console = self.gear.open_console(folder, beginning, watch.fail)
+        self.viewer.progress(self.name, "waits for its next boot")
+        watch.until_begun(lambda: beginning.begun, timeout)
+
     def _power_cycle(self, watch: Watch, folder: Path, stack: ExitStack, *, until: str, logged_in: bool) -> None:
+        self._claim(watch, folder)
         power = self._power(folder, watch.emit)
         gate = Gate(watch.emit)
         if self.gear.open_console is not None:
@@ -189,6 +215,7 @@ class Board:
         """By the shell that waits on the line; where its output goes is changed before, so that no word of the reset is lost."""
         if self.gear.open_console is None:
             raise HarnessBug(f"a shell on {self.name}, which has no console")
+        self._claim(watch, folder)
         self._console = self.gear.open_console(folder, watch.emit, watch.fail)
         if self.gear.open_capture is not None:
             stack.enter_context(self.gear.open_capture(folder, watch.emit, watch.fail))

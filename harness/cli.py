@@ -97,6 +97,21 @@ def power(
 
 
 @app.command()
+def watch(
+    board: Annotated[str, typer.Argument(help="The board's name in the lab.")],
+    lab: LabOption = LAB,
+    reports: ReportsOption = REPORTS,
+    until: Annotated[str, typer.Option(help="The last stage to wait for; with login, we log in.")] = "userspace",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Wait so long for a boot to begin.")] = 3600.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow the next boot that somebody else starts, without touching the board's power, and judge it."""
+    from harness.commands_gear import watch_board  # noqa: PLC0415
+
+    _run(lambda: watch_board(board, lab=lab, reports=reports, until=until, timeout=timeout, as_json=as_json))
+
+
+@app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="A boot's folder, reports/RUN/BOARD, or RUN/BOARD below --reports.")],
     reports: ReportsOption = REPORTS,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`piboot check` and `piboot power`: the lab's gear, looked at and switched by hand. Each returns its exit code."""
+"""`piboot check`, `power` and `watch`: the lab's gear and boards by hand. Each returns its exit code."""
 
 import json
 import sys
@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
+from harness.boot.stages import STAGES
 from harness.config import load
 from harness.errors import ConfigError, InfraError
+from harness.run import Run
 from harness.switching import Action, Switched, real_board, switch_board
 
 
@@ -75,3 +77,31 @@ def told(done: Switched, action: Action) -> str:
     elif action != "state":
         now = f"was {done.before}, now {now}"
     return one_line(f"{done.board}: {done.port}: {now}")
+
+
+def watch_board(name: str, *, lab: Path, reports: Path, until: str, timeout: float, as_json: bool) -> int:
+    """Follow the next boot that somebody else starts; its record and report are kept as those of any boot."""
+    from harness.commands import exit_code, finish  # noqa: PLC0415
+    from harness.lab import Lab  # noqa: PLC0415
+    from harness.report.live import LiveView, summary  # noqa: PLC0415 - brings rich
+
+    out = sys.stderr if as_json else sys.stdout
+    if until not in STAGES:
+        raise ConfigError(f"there is no stage {until!r}", remedy=f"choose of: {', '.join(STAGES)}")
+    config = load(lab)
+    nobody_else = ("nobody but a run of ours can start it", f"`piboot boot {name}` starts it and watches")
+    board = real_board(config, name, nobody_else)
+    if board.wire is None and board.console is None:
+        what = f"{name} has neither `wire:` nor `console:`: nothing of its boot can be seen"
+        raise ConfigError(what, place=str(lab), remedy="add one of them to the board")
+    run = Run.create(reports, lab=config.name)
+    try:
+        with LiveView(out) as view, Lab(config, run, names=[name], viewer=view, looks_on=True) as opened:
+            view.note(f"{name}: waits for its next boot")
+            made = opened.board(name).watch(until, timeout)
+    finally:
+        finish(run)
+    summary(made.record, made.folder, out, report=run.folder / "report.html")
+    if as_json:
+        print(made.record.model_dump_json(indent=2))
+    return exit_code(made.record)

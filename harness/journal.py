@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.boot.events import ClockStep, Ended, Noted, SoftReboot
+from harness.boot.events import Began, ClockStep, Ended, Noted, SoftReboot
 from harness.errors import ConfigError
 from harness.run import disk_error
 
-Own = ClockStep | Noted | SoftReboot | Ended
-_KINDS: dict[str, Callable[..., Own]] = {kind.__name__: kind for kind in (ClockStep, Noted, SoftReboot, Ended)}
+Own = Began | ClockStep | Noted | SoftReboot | Ended
+_KINDS: dict[str, Callable[..., Own]] = {kind.__name__: kind for kind in (Began, ClockStep, Noted, SoftReboot, Ended)}
 
 
 def append(path: Path, event: Own) -> None:

@@ -45,18 +45,18 @@ class Switched:
         return self.loss.proved if self.loss is not None else None
 
 
-def real_board(lab: LabConfig, name: str) -> BoardConfig:
-    """ConfigError: there is none of that name, or it is emulated."""
+def real_board(lab: LabConfig, name: str, emulated: tuple[str, str] | None = None) -> BoardConfig:
+    """ConfigError: there is none of that name, or it is emulated. emulated: what to say then, and the remedy."""
     if name not in lab.boards:
         known = ", ".join(lab.boards)
         raise ConfigError(f"there is no board {name!r}", place=lab.path, remedy=f"choose of: {known}")
     board = lab.boards[name]
     if board.emulated:
-        raise ConfigError(
-            f"{name} is emulated: it has a power port only while a run lasts, and that run switches it",
-            place=lab.path,
-            remedy=f"`piboot console {name} --power` starts it and gives you its console; `piboot boot {name}` judges a boot",
+        what, remedy = emulated or (
+            "it has a power port only while a run lasts, and that run switches it",
+            f"`piboot console {name} --power` starts it and gives you its console; `piboot boot {name}` judges a boot",
         )
+        raise ConfigError(f"{name} is emulated: {what}", place=lab.path, remedy=remedy)
     return board
 
 

@@ -80,6 +80,19 @@ class Watch:
         """The gear failed: ends the watch with this error."""
         self._queue.put(error)
 
+    def until_begun(self, begun: Callable[[], bool], timeout: float) -> None:
+        """Wait for a boot that somebody else starts. InfraError: none began within `timeout` seconds, or the gear failed."""
+        deadline = time.monotonic() + timeout
+        while not begun():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise InfraError(
+                    f"no boot of {self._board} began within {timeout:g} s",
+                    remedy="switch it on while this waits (`piboot power BOARD cycle`); if it did boot: are wire and console "
+                    "the board's own?",
+                )
+            self._take(min(left, _TICK))
+
     def until(self, stage: str) -> None:
         """Wait until `stage` is done.
 

@@ -230,6 +230,14 @@ class SoftReboot:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """A boot began that somebody else started; `text`: what showed it."""
+
+    t: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The watch ended: why ("login", "deadline", "infra", "stopped"), and what was awaited or went wrong."""
 
@@ -257,5 +265,6 @@ Event = (
     | ClockStep
     | Noted
     | SoftReboot
+    | Began
     | Ended
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.boot import dhcp
 from harness.boot.events import (
+    Began,
     ClockStep,
     ConsoleGap,
     DhcpMessage,
@@ -44,7 +45,7 @@ from harness.boot.stages import STAGES
 from harness.boot.tracker import StageTracker
 
 #: Which event comes first when two have the same stamp: cause before effect.
-_ORDER = {"PowerEdge": 0, "SoftReboot": 0, "Ended": 9}
+_ORDER = {"PowerEdge": 0, "SoftReboot": 0, "Began": 0, "Ended": 9}
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -62,7 +63,7 @@ def _of_this_boot(ordered: list[Event]) -> list[Event]:
 
 
 def _begins(event: Event) -> bool:
-    return isinstance(event, SoftReboot) or (isinstance(event, PowerEdge) and event.on)
+    return isinstance(event, SoftReboot | Began) or (isinstance(event, PowerEdge) and event.on)
 
 
 def judge(

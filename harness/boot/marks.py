@@ -87,6 +87,16 @@ class Marks(dict[str, Mark]):
         mark.end = max(t, mark.start)
         mark.evidence.append(evidence)
 
+    def begun(self, t: float, text: str) -> None:
+        """Somebody else switched the board on, at the latest now."""
+        mark = self["power"]
+        if not mark.done:
+            mark.start = mark.end = t
+            mark.inferred, mark.note = True, f"not ours: somebody else started this boot; {text}"
+            mark.evidence.append(Evidence(source="harness", t=t, text=text))
+            if not self["link"].done:
+                self["link"].start = t
+
     def pass_over(self, stage: str, t: float) -> float | None:
         """Stages before `stage` that have shown nothing of their own have passed; the end of the last one."""
         previous: float | None = None

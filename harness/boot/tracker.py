@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from harness.boot import restart
 from harness.boot.dhcp import names_server
 from harness.boot.events import (
+    Began,
     DhcpMessage,
     Event,
     FirstFrame,
@@ -107,7 +108,7 @@ class StageTracker:
 
     def _take(self, event: Event) -> None:
         match event:
-            case PowerEdge():
+            case PowerEdge() | Began():
                 self._power(event)
             case SoftReboot():
                 self._soft_reboot(event)
@@ -142,7 +143,10 @@ class StageTracker:
 
     # -- one method for each kind of evidence ------------------------------------------------------------------------
 
-    def _power(self, edge: PowerEdge) -> None:
+    def _power(self, edge: PowerEdge | Began) -> None:
+        if isinstance(edge, Began):
+            self.marks.begun(edge.t, edge.text)
+            return
         if not edge.on:
             return
         mark = self.marks["power"]
