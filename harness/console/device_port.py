@@ -18,6 +18,9 @@ from harness.errors import ConfigError, InfraError
 #: pyserial lets TypeError through when another thread closes the port under it.
 _GONE = (OSError, serial.SerialException, ValueError, TypeError, termios.error)
 
+#: Octets that a terminal line gives at once at most (N_TTY_BUF_SIZE, less one), and how often more is asked for then.
+_AT_ONCE, _TIMES = 4095, 16
+
 
 class DevicePort(Polled):
     """Locked with flock(2), which other harnesses, picocom and minicom respect, and TIOCEXCL, which keeps everybody but root
@@ -40,15 +43,26 @@ class DevicePort(Polled):
         if self._closed:
             raise PortGone("the port is closed")
         try:
+            # Without waiting: read and see, which costs half of asking first. Nothing to read is not yet a hang-up.
+            if not timeout and (data := self._take()):
+                return data
             if not self._ready(timeout):
                 return b""
-            data = os.read(self._fd, 65536)
+            data = self._take()
         except BlockingIOError:
             return b""
         except _GONE as error:
             raise PortGone(reason_of(error)) from error
         if not data:
             raise PortGone("the other side hung up")
+        return data
+
+    def _take(self) -> bytes:
+        data = more = os.read(self._fd, _AT_ONCE)
+        with contextlib.suppress(OSError):  # nothing more now, or the end: the next read says so
+            while len(more) == _AT_ONCE and len(data) < _TIMES * _AT_ONCE:
+                more = os.read(self._fd, _AT_ONCE)
+                data += more
         return data
 
     def write(self, data: bytes) -> None:

@@ -2,8 +2,8 @@
 """The two files of a console: `console.log`, every octet as it came, and `console.times`, when.
 
 `console.times` is JSON lines: `[offset, t]` for each chunk that was read (offset of its first octet in console.log, epoch
-seconds of the read), `[offset, t, "gap", reason]` where the console was lost and `[offset, t, "back", reason]` where it
-returned. Both are written as the octets come (at most 0.05 s later), log before times, without buffering: a killed run leaves
+seconds when it came), `[offset, t, "gap", reason]` where the console was lost and `[offset, t, "back", reason]` where it
+returned. Both are written as the octets come (at most 0.1 s later), log before times, without buffering: a killed run leaves
 all but the last moment, at worst without the stamps of its last chunks.
 """
 

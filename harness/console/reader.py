@@ -12,14 +12,15 @@ from typing import Literal, Protocol
 from harness import clock
 from harness.console.link import Link
 from harness.console.port import PortGone
+from harness.console.urgent import hurry
 from harness.errors import HarnessBug, HarnessError
 
-#: Seconds to let octets gather after a read: bounds the reads to 100 per second at any rate (a wake-up costs more than what is
-#: done with the octets), and the error of a stamp to 10 ms more than the machine's own.
-GATHER = 0.010
+#: Seconds to let octets gather after a read: bounds the reads to 50 per second at any rate, for a wake-up costs more than what is
+#: done with the octets. What gathered is stamped with the middle of that time: 10 ms from the truth at most.
+GATHER = 0.020
 
 #: Seconds of reads that are dealt with at once while octets keep coming; when none do, at once.
-_BATCH = 0.04
+_BATCH = 0.08
 
 
 class Taker(Protocol):
@@ -44,6 +45,7 @@ class Reader:
     def __init__(self, link: Link, taker: Taker, gather: float = GATHER) -> None:
         self._link, self._taker, self._gather = link, taker, gather
         self._batch: list[tuple[float, bytes]] = []
+        self._emptied = 0.0  # when all that had come was read, monotonic; 0: nothing is gathering since
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -63,6 +65,7 @@ class Reader:
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        hurry()  # a stamp is as late as this thread comes to read
         try:
             while not self._stop.is_set():
                 self._read_on() if self._link.port is not None else self._reconnect()
@@ -79,18 +82,30 @@ class Reader:
 
     def _read_on(self) -> None:
         assert self._link.port is not None  # noqa: S101 - for the type checker
+        # Before the read: what it takes had come by then, and whoever computes in this process may keep us from going on after.
+        t, moment = clock.now(), time.monotonic()
         try:
-            data = self._link.port.read(0.0 if self._batch else 1.0)
+            data = self._link.port.read(0.0 if self._emptied else 1.0)
         except PortGone as error:
             self._deal()
             self._lost(str(error))
             return
-        if data:
-            self._batch.append((clock.now(), data))
-        if self._batch and (not data or not self._gather or self._batch[-1][0] - self._batch[0][0] >= _BATCH):
+        if not data:
+            self._emptied = 0.0
             self._deal()
-        if data and self._gather:
-            time.sleep(self._gather)  # not Event.wait: that costs as much as the whole read
+            return
+        if self._emptied:
+            t -= (moment - self._emptied) / 2
+        else:
+            t, moment = clock.now(), time.monotonic()
+        self._batch.append((round(t, 6), data))
+        if not self._gather:
+            self._deal()
+            return
+        self._emptied = moment
+        if t - self._batch[0][0] >= _BATCH:
+            self._deal()
+        time.sleep(self._gather)  # not Event.wait: that costs as much as the whole read
 
     def _drain(self) -> None:
         """What had come when `close` was called belongs to this boot."""
