@@ -5,7 +5,6 @@ A line that drops again at once after it was opened (a serial server whose port 
 counts on, and so do the pauses. A pseudo-terminal that has gone is not opened again: its name is another one's now.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,10 +20,6 @@ _FIRST, _LONGEST = 0.1, 2.0
 
 #: Seconds that a line must stay open to have returned.
 _STAYS = 1.0
-
-#: A pty by its number. When it has gone, the next program that makes a pty gets the number: opening it again would lock and
-#: read somebody else's terminal. (A pty that comes back, as socat's, has a name of its own: a link that is made anew.)
-_PTY = re.compile(r"/dev/pts/\d+")
 
 
 class Link:
@@ -86,14 +81,16 @@ class Link:
         stop.wait(self._pause)
         if stop.is_set():
             return "", None
-        if _PTY.fullmatch(self.name):
-            self._pause = _LONGEST
-            what = "the console vanished, and a pty that has gone does not come back"
-            return "", self._give_up(what, "look at what ended the program on its other side")
         self._pause = min(2 * self._pause, _LONGEST)
+        if self._trail is not None and pseudo.trail(self.name) == self._trail:
+            what = "the console vanished, and a pty that has gone does not come back: its name is the next one's"
+            remedy = (
+                "look at what ended the program on its other side; one that starts again needs a link of its own "
+                "(socat: pty,link=/run/console-1) as the console in lab.yaml"
+            )
+            return "", self._give_up(what, remedy, at_once=not self._trail)
         before = self.name
         try:
-            self._refuse_another()
             self.open()
         except HarnessError as error:
             what = f"the console vanished and did not come back within {self._reconnect_for:g} s: {error.what}"
@@ -101,20 +98,11 @@ class Link:
         renamed = f" as {self.name}" if self.name != before else ""
         return f"reopened{renamed} after {self._away():.1f} s", None
 
-    def _refuse_another(self) -> None:
-        """Before anything is opened: to open a terminal and take what is typed there would be the harm already."""
-        if self._trail is not None and pseudo.trail(self.name) == self._trail:
-            raise InfraError(
-                "it was a pseudo-terminal, and its name may be another program's by now",
-                remedy="let the program behind it make a link of its own whenever it starts (socat: pty,link=/run/console-1), "
-                "and name that link in lab.yaml",
-            )
-
     def _away(self) -> float:
         return time.monotonic() - (self._gone_since or 0.0)
 
-    def _give_up(self, what: str, remedy: str) -> HarnessError | None:
-        if self._given_up or (self._away() <= self._reconnect_for and not _PTY.fullmatch(self.name)):
+    def _give_up(self, what: str, remedy: str, *, at_once: bool = False) -> HarnessError | None:
+        if self._given_up or (self._away() <= self._reconnect_for and not at_once):
             return None
         self._given_up = True
         return InfraError(what, place=self.name, remedy=remedy)

@@ -18,7 +18,7 @@ Trail = tuple[tuple[int, int], ...]
 def trail(name: str) -> Trail | None:
     """The links that lead from `name` to a pseudo-terminal, as (inode, changed in ns); none when it is one itself.
 
-    None for what is no pseudo-terminal: another device, a URL, a name that leads nowhere.
+    None for what is no pseudo-terminal: another device, a URL, a link that was taken away. The terminal need not be there.
     """
     if not os.path.realpath(name).startswith(_FOLDER):
         return None
@@ -30,6 +30,6 @@ def trail(name: str) -> Trail | None:
                 break
             links.append((found.st_ino, found.st_ctime_ns))
             at = at.parent / at.readlink()
-        except OSError:
-            return None
+        except OSError:  # it leads nowhere just now
+            break
     return tuple(links)

@@ -34,10 +34,15 @@ class Watch:
             port,
             folder,
             on_event=self.told.append,
-            on_error=self.errors.append,
+            on_error=self._failed,
             reconnect_for=reconnect_for,
             gather=0.0,
         )
+
+    def _failed(self, error: HarnessError) -> None:
+        with self.log._changed:
+            self.errors.append(error)
+            self.log._changed.notify_all()
 
     def names(self) -> list[str]:
         return [event.name if isinstance(event, Milestone) else "gap" for event in self.told]
@@ -142,9 +147,7 @@ def test_a_pty_that_closes_mid_boot_is_an_infra_error_once_and_the_console_is_no
         assert watch.log.wait(lambda: bool(watch.log.info().gaps), 20.0)
         with pytest.raises(InfraError, match="console is lost"):
             watch.log.write(b"\n")
-        deadline = threading.Event()
-        while not watch.errors and not deadline.wait(0.05):
-            pass
+        assert watch.log.wait(lambda: bool(watch.errors), 20.0)
     (error,) = watch.errors
     assert isinstance(error, InfraError)
     assert "a pty that has gone does not come back" in error.what

@@ -89,6 +89,7 @@ def test_the_next_terminal_of_that_name_is_not_opened(stack: ExitStack) -> None:
     assert (how, link.port, opener.count) == ("", None, 1), "a person's terminal, or another board's, was opened"
     assert isinstance(error, InfraError)
     assert "a pty that has gone does not come back" in error.what
+    assert "link=" in error.remedy
 
 
 def test_a_link_that_was_made_anew_is_followed(tmp_path: Path, stack: ExitStack) -> None:
