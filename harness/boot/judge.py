@@ -33,6 +33,7 @@ from harness.boot.record import (
     CaptureInfo,
     ConsoleInfo,
     Evidence,
+    KernelSeen,
     MilestoneSeen,
     OsSeen,
     PowerLossSeen,
@@ -132,6 +133,7 @@ def judge(
         tftp=facts.tftp,
         http=facts.http,
         root=facts.root,
+        kernel=_kernel(facts),
         os=facts.os,
         milestones=tuple(
             MilestoneSeen(name=m.name, t=m.t, line=m.line, text=m.text, fields=dict(m.fields)) for m in facts.milestones
@@ -276,6 +278,17 @@ def _probe_values(ordered: Sequence[Event]) -> dict[str, str]:
     }
 
 
+def _kernel(facts: Facts) -> KernelSeen | None:
+    said = next((m for m in reversed(facts.milestones) if m.name == "kernel.version"), None)
+    if said is not None:
+        evidence = (Evidence(source="console", ref=said.line, t=said.t, text=said.text[:200]),)
+        build = said.fields.get("build")
+        return KernelSeen(release=said.fields.get("release", ""), build=build, said_by="console", evidence=evidence)
+    if facts.os is not None and facts.os.kernel_release:
+        return KernelSeen(release=facts.os.kernel_release, build=facts.os.kernel_build, said_by="uname")
+    return None
+
+
 def _os(ordered: Sequence[Event]) -> OsSeen | None:
     values = _probe_values(ordered)
     if not values:
@@ -284,6 +297,7 @@ def _os(ordered: Sequence[Event]) -> OsSeen | None:
     no_systemd = state == ""
     return OsSeen(
         kernel_release=values.get("kernel_release"),
+        kernel_build=values.get("kernel_build"),
         cmdline=values.get("cmdline"),
         state=state or None,
         failed_units=tuple(units.split()) if units is not None and not no_systemd else None,

@@ -216,10 +216,23 @@ class RootSeen(Part):
     evidence: tuple[Evidence, ...] = ()
 
 
+class KernelSeen(Part):
+    """Which kernel started: release as `uname -r`, build as `uname -v` ("#1 SMP Debian 6.1.176-1 (2026-07-02)").
+
+    said_by: "console" (its line "Linux version"), or "uname" of a kernel that was quiet.
+    """
+
+    release: str
+    build: str | None = None
+    said_by: Literal["console", "uname"]
+    evidence: tuple[Evidence, ...] = ()
+
+
 class OsSeen(Part):
     """What the running system said after the login; None where it was not asked or did not answer."""
 
     kernel_release: str | None = None
+    kernel_build: str | None = None
     cmdline: str | None = None
     state: str | None = None
     failed_units: tuple[str, ...] | None = None
@@ -307,6 +320,7 @@ class BootRecord(Part):
     tftp: tuple[TftpTransfer, ...] = ()
     http: tuple[HttpFetch, ...] = ()
     root: RootSeen | None = None
+    kernel: KernelSeen | None = None
     os: OsSeen | None = None
     milestones: tuple[MilestoneSeen, ...] = ()
     capture: CaptureInfo | None = None

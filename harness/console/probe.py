@@ -11,6 +11,7 @@ from harness.console.shell import Shell
 #: key -> what prints its value. Built-ins and /proc first: a busybox root has little else. Line ends become spaces.
 _FACTS = {
     "kernel_release": "uname -r",
+    "kernel_build": "uname -v",
     "cmdline": "cat /proc/cmdline",
     "machine": r"tr -d '\000' </proc/device-tree/model",
     "os": '. /etc/os-release && echo "$PRETTY_NAME"',

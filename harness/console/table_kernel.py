@@ -24,7 +24,12 @@ RULES: tuple[Rule, ...] = (
         r"Booting Linux on physical CPU (?P<cpu>0x[0-9a-f]{1,16})(?: \[(?P<midr>0x[0-9a-f]{8})\])?",
         "Linux arm, arm64",
     ),
-    rule("kernel.version", "Linux version", r"Linux version (?P<release>\S{1,64}) ", "Linux"),
+    rule(
+        "kernel.version",
+        "Linux version",
+        r"Linux version (?P<release>\S{1,64}) (?:[^#\r\n]{0,400}(?P<build>#\d{1,6}\S{0,20} [^\r\n]{1,120}))?",
+        "Linux",
+    ),
     rule(
         "kernel.cpu", "Boot CPU:", r"Boot CPU: AArch64 Processor \[(?P<midr>(?:0x)?[0-9a-f]{8})\]", "<= 4.14", fix=_midr
     ),

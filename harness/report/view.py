@@ -193,8 +193,10 @@ def _facts(record: BootRecord) -> list[tuple[str, str]]:
     if root is not None:
         kind = " ".join(filter(None, (root.fstype or root.protocol, "from", root.source or root.path)))
         facts.append(("Root", kind if root.source or root.path else str(root.protocol or "")))
+    if record.kernel is not None:
+        facts.append(("Kernel", " ".join(filter(None, (record.kernel.release, record.kernel.build)))))
     if system is not None:
-        facts += [("Kernel", system.kernel_release or ""), ("Command line", system.cmdline or "")]
+        facts += [("Command line", system.cmdline or "")]
         failed = text.listing(list(system.failed_units or ()))
         facts.append(("System", ", ".join(filter(None, (system.state, f"failed: {failed}" if failed else "")))))
     if record.clock_step_s:

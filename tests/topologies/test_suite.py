@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The regression tests that users run are green on every reference lab, as it is shipped, with the light root."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.topologies.labs import LABS, skip_without
+
+pytestmark = [pytest.mark.netns, pytest.mark.qemu]
+
+REPOSITORY = LABS.parents[1]
+#: Lab, its boards (all when empty), the topology to switch it to, whether it waits for the night.
+RUNS = [
+    ("router-option-66", ("pi5-a", "pi4-a"), "", False),
+    ("openwrt-43-66", ("pi3bplus-a",), "", False),
+    ("openwrt-43-66", ("pi3b-a", "pi4-a"), "", True),
+    ("dnsmasq-nfs", (), "", True),
+    ("dnsmasq-nfs", ("pi4-a",), "router-option-66", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("lab", "boards", "topology"),
+    [
+        pytest.param(
+            *run,
+            id="-".join(filter(None, (run[0], *run[1], run[2]))),
+            marks=[pytest.mark.slow] if night else [],
+        )
+        for *run, night in RUNS
+    ],
+)
+def test_the_regression_tests_are_green(lab: str, boards: tuple[str, ...], topology: str, tmp_path: Path) -> None:
+    skip_without(topology or lab)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests_hw",
+        f"--lab={LABS / lab}.yaml",
+        "--root",
+        "light",
+        "--speed",
+        "20",
+    ]
+    command += [f"--reports={tmp_path}", "-p", "no:cacheprovider", *(f"--board={board}" for board in boards)]
+    command += ["--topology", topology] if topology else []
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) >= 20 * max(1, len(boards))
