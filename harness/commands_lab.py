@@ -10,6 +10,7 @@ from typing import Any
 from harness.config import load
 from harness.errors import ConfigError, HarnessError, InfraError
 from harness.lending import Lending
+from harness.places import place_of
 from harness.report.text import clock_time, one_line
 from harness.sharing.holder import BEAT, STALE, Holder
 from harness.sharing.leases import key_of, locks_of
@@ -48,7 +49,8 @@ def release_board(name: str, *, lab: Path) -> int:
             f"there is no board {name!r}", place=str(lab), remedy=f"choose of: {', '.join(config.boards)}"
         )
     state, holder = locks_of(config).look(key_of(config, board))
-    if state == "free":
+    place = place_of(config, board)
+    if state == "free" and (place is None or place.show().acquired != place.client.me):
         print(f"{name} is free")
         return 0
     if state == "held" and (holder is None or not holder.stale):
@@ -81,7 +83,7 @@ def _refusal(name: str, holder: Holder | None) -> HarnessError:
 
 def _use(board: BoardStatus) -> str:
     if board.lease == "free":
-        return "-"
+        return f"{one_line(board.acquired, 60)} (labgrid place {board.place})" if board.acquired else "-"
     if board.holder is None:
         return "somebody"
     words = one_line(board.holder.words, 120)
@@ -120,6 +122,8 @@ def _row(board: BoardStatus) -> dict[str, Any]:
         "model": board.model,
         "lease": board.lease,
         "holder": holder,
+        "place": board.place,
+        "acquired": board.acquired,
         "power": board.power,
         "power_note": board.power_note,
         "last": last,

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 from harness.board import Board
 from harness.boot.expect import Expectation, ExpectedServer
 from harness.boot.stages import STAGES
-from harness.captures import capture_of, rig_capture
+from harness.captures import rig_capture
 from harness.config import (
     BoardConfig,
     EmulatedServer,
     ExternalServer,
     InterfaceWire,
     LabConfig,
-    SerialConsole,
 )
 from harness.errors import ConfigError, InfraError
-from harness.gear import Gear, Pulse, emulated_console, serial_console
+from harness.gear import Gear, Pulse, emulated_console
 from harness.guests import Guests, folder_for
 from harness.lending import Lending
 from harness.losing import LinkDown, local_carrier
 from harness.masking import masked
 from harness.models import MODELS
+from harness.places import capture_of, console_of
 from harness.run import Run
 from harness.watch import Blind, Viewer
 
@@ -329,12 +329,11 @@ class Lab(AbstractContextManager["Lab"]):
     # -- real boards -------------------------------------------------------------------------------------------------
 
     def _real(self, config: BoardConfig) -> Board:
-        wire, console = self.config.wire_of(config), config.console
-        serial = console if isinstance(console, SerialConsole) else None
+        wire, place = self.config.wire_of(config), self._lending.place(config.name)
         gear = Gear(
             power=lambda _folder: self._lending.port(config.name),
-            open_console=serial_console(serial) if serial else None,
-            open_capture=capture_of(wire, config.mac),
+            open_console=console_of(config, place),
+            open_capture=capture_of(self.config, config, place),
             signs=lambda: (
                 (LinkDown(lambda: local_carrier(wire.interface)),)
                 if isinstance(wire, InterfaceWire) and wire.direct

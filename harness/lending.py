@@ -17,6 +17,7 @@ from harness.boot.events import PowerEdge
 from harness.config import LabConfig
 from harness.config.files import open_regular
 from harness.errors import HarnessError, InfraError
+from harness.places import place_of, power_of
 from harness.power.journal import FILE, parse_events
 from harness.run import Run
 from harness.sharing.holder import Holder
@@ -24,6 +25,7 @@ from harness.sharing.leases import Leases, key_of, locks_of
 from harness.sharing.will import Will, release
 
 if TYPE_CHECKING:
+    from harness.labgrid.place import Place
     from harness.power.port import PowerPort
     from harness.sharing.lease import Lease
 
@@ -48,6 +50,7 @@ class Lending:
         will: bool = True,
     ) -> None:
         self._config, self._run, self._waiting = config, run, waiting
+        self._places: dict[str, Place | None] = {}
         self._ports: dict[str, PowerPort] = {}
         self._stubborn: set[str] = set()  # boards whose power was not brought where the policy says
         folder = str(run.folder.resolve()) if run is not None else ""
@@ -76,8 +79,14 @@ class Lending:
         lease = self.leases.take(name, waiting)
         if lease is None:
             return []
-        remarks = [f"waited {time.monotonic() - began:.0f} s for {name}: {waited[0]}"] if waited else []
-        return remarks + self._begin(name, lease)
+        try:
+            remarks = self._begin(name, lease, max(0.0, self.leases.wait - (time.monotonic() - began)), waiting)
+        except BaseException:
+            # What it was left as, it still is.
+            self.leases.give_back(name) if lease.previous is None else self.leases.leave(name)
+            raise
+        waits = [f"waited {time.monotonic() - began:.0f} s for {name}: {waited[0]}"] if waited else []
+        return waits + remarks
 
     def claim(self, name: str) -> list[str]:
         """As `take`, and InfraError when the board was taken from us since it was lent."""
@@ -87,10 +96,14 @@ class Lending:
     def port(self, name: str) -> PowerPort:
         """The power port of a real board, opened once while the board is ours. ConfigError."""
         if name not in self._ports:
-            from harness.power.opening import open_port  # noqa: PLC0415 - emulated labs need none of them
-
-            self._ports[name] = open_port(self._config.boards[name].power)
+            self._ports[name] = power_of(self._config.boards[name], self.place(name))
         return self._ports[name]
+
+    def place(self, name: str) -> Place | None:
+        """The labgrid place that a board is; None for one that is none."""
+        if name not in self._places:
+            self._places[name] = place_of(self._config, self._config.boards[name])
+        return self._places[name]
 
     def put_in_order(self, names: Iterable[str]) -> list[str]:
         """Bring the boards that killed runs have left where the policy says; those in use are left alone. What was done."""
@@ -108,14 +121,23 @@ class Lending:
         return told
 
     def give_back(self, name: str, *, in_order: bool = True) -> None:
-        """Another may have the board. in_order False: its power is not where the policy says; the next has to see to it."""
+        """Another may have the board. in_order False: its power is not where the policy says; the next has to see to it.
+
+        InfraError: its labgrid place cannot be released; the next will do that, too.
+        """
         self._close(name)
-        if in_order:
-            self.leases.give_back(name)
-        else:
-            self.leases.leave(name)
-        if self._will is not None:
-            self._will.disarm(name)
+        try:
+            if (place := self.place(name)) is not None and self.leases.has(name):
+                in_order, released = False, in_order
+                place.release()
+                in_order = released
+        finally:
+            if in_order:
+                self.leases.give_back(name)
+            else:
+                self.leases.leave(name)
+            if self._will is not None:
+                self._will.disarm(name)
 
     def in_order(self, name: str) -> bool:
         """Whether the board's power could be brought where the policy says, if that was needed when we took it."""
@@ -133,17 +155,25 @@ class Lending:
         if (close := getattr(self._ports.pop(name, None), "close", None)) is not None:
             close()
 
-    def _begin(self, name: str, lease: Lease) -> list[str]:
-        board = self._config.boards[name]
+    def _begin(self, name: str, lease: Lease, wait: float, waiting: Callable[[str], None]) -> list[str]:
+        """The board is ours on this host: acquire its labgrid place, too, and bring it in order. Remarks."""
+        board, place = self._config.boards[name], self.place(name)
         if board.emulated:
             return (
                 [] if lease.previous is None else [f"{_left(name, lease.previous)}; the emulated board ended with it"]
             )
-        if self._will is not None and self._config.policy.after_run == "off":
+        still_acquired = place.acquire(wait, waiting) if place is not None else False
+        if place is not None:
+            self.leases.update(name, place=place.name)
+        if self._will is not None and (place is not None or self._config.policy.after_run == "off"):
             self._will.arm(name, release(name, self._config.path))
-        if lease.previous is None:
+        if lease.previous is None and not still_acquired:
             return []
-        note = f"{_left(name, lease.previous)}; {self._after_a_kill(name)}"
+        if lease.previous is not None:
+            left = _left(name, lease.previous)
+        else:
+            left = f"the labgrid place of {name} was still acquired by an earlier run on this host"
+        note = f"{left}; {self._after_a_kill(name)}"
         if self._run is not None:
             self._run.note(note)
         return [note]

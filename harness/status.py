@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import BoardConfig, LabConfig
+from harness.config.labgrid import LabgridPower
 from harness.config.power import GpioRelayPower
 from harness.errors import HarnessError
 from harness.lending import last_edge
+from harness.places import place_of
 from harness.power.opening import open_port
 from harness.report.runs import Boot, load_boot
 from harness.sharing.leases import key_of, locks_of
@@ -31,7 +33,8 @@ _AT_ONCE = 16
 @dataclass(frozen=True)
 class BoardStatus:
     """One board. lease: free, held, or left by a run that was killed. power: "on", "off", "unknown", or "" when it was not asked;
-    power_note: why, or who says so. last: its last boot in this reports folder.
+    power_note: why, or who says so. last: its last boot in this reports folder. place: the labgrid place that it is, "" for
+    none; acquired: who has that place, as labgrid says (HOST/USER), "" when nobody has or it is not known.
     """
 
     name: str
@@ -41,6 +44,8 @@ class BoardStatus:
     power: str
     power_note: str
     last: Boot | None
+    place: str = ""
+    acquired: str = ""
 
     @property
     def ended(self) -> float | None:
@@ -55,16 +60,28 @@ def status(lab: LabConfig, reports: Path) -> list[BoardStatus]:
     locks = locks_of(lab)
     leases = {name: locks.look(key_of(lab, board)) for name, board in lab.boards.items()}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        powers = list(pool.map(lambda board: _power(board, *leases[board.name]), lab.boards.values()))
+        powers = list(pool.map(lambda board: _power(lab, board, *leases[board.name]), lab.boards.values()))
     last = _last_boots(lab, reports)
     return [
-        BoardStatus(name, board.model, *leases[name], *power, last.get(name))
-        for (name, board), power in zip(lab.boards.items(), powers, strict=True)
+        BoardStatus(name, board.model, *leases[name], power, note, last.get(name), board.place or "", acquired)
+        for (name, board), (power, note, acquired) in zip(lab.boards.items(), powers, strict=True)
     ]
 
 
-def _power(board: BoardConfig, lease: State, holder: Holder | None) -> tuple[str, str]:
-    """The power state, and who says so."""
+def _power(lab: LabConfig, board: BoardConfig, lease: State, holder: Holder | None) -> tuple[str, str, str]:
+    """The power state, who says so, and who has acquired the labgrid place."""
+    acquired = ""
+    if (place := place_of(lab, board)) is not None:
+        try:
+            acquired = place.show().acquired
+        except HarnessError as error:
+            return "unknown", error.what, ""
+    if place is not None and lease != "held" and isinstance(board.power, LabgridPower):
+        return "", "labgrid tells it only to who has acquired the place", acquired
+    return *_read_power(board, lease, holder), acquired
+
+
+def _read_power(board: BoardConfig, lease: State, holder: Holder | None) -> tuple[str, str]:
     if lease == "held":
         # Its run switches it, and writes down what it did: asking the gear as well might come in between.
         edge = last_edge(board.name, holder.run) if holder is not None else None

@@ -14,7 +14,7 @@ from harness.boot.gaps import by_console
 from harness.boot.record import BootRecord
 from harness.boot.tracker import StageTracker
 from harness.clock import ClockWatch, now
-from harness.errors import BootFailure, HarnessError, InfraError
+from harness.errors import BootFailure, ConfigError, HarnessError, InfraError
 
 #: How often a watch wakes up to look at its deadline and the clock when nothing happens, seconds.
 _TICK = 0.25
@@ -180,9 +180,9 @@ def stopped_by(error: BaseException) -> tuple[str, str, str]:
     """(reason, detail, remedy) of the `Ended` event for what ended a watch."""
     if isinstance(error, BootFailure):
         return "deadline", error.what, error.remedy
-    if isinstance(error, InfraError):
+    if isinstance(error, InfraError | ConfigError):
         place = f" ({error.place})" if error.place else ""
-        return "infra", error.what + place, error.remedy
+        return "infra" if isinstance(error, InfraError) else "config", error.what + place, error.remedy
     if isinstance(error, KeyboardInterrupt):
         return "stopped", "stopped by a person (Ctrl-C)", ""
     return "stopped", f"{type(error).__name__}: {error}", ""

@@ -20,6 +20,7 @@ def crosscheck(tree: Tree) -> list[Mistake]:
     return [
         *_references(tree, boards),
         *_duplicates(tree, boards),
+        *_places(tree, boards),
         *_mixtures(tree, boards),
         *_two_servers_on_one_wire(tree, boards),
         *_two_boards_in_one_tftp_root(tree, boards),
@@ -49,7 +50,8 @@ def _duplicates(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mista
 
     def outlet(value: Any) -> str | None:
         # An emulated port is each board's own; of a third-party driver the same keys mean the same outlet.
-        shared = isinstance(value, dict) and value.get("driver") != "emulated" and len(value) > 1
+        # One of labgrid is its place's.
+        shared = isinstance(value, dict) and value.get("driver") not in {"emulated", "labgrid"} and len(value) > 1
         return repr(sorted(value.items())) if shared else None
 
     wanted: tuple[tuple[Path, str, Callable[[Any], str | None]], ...] = (
@@ -57,6 +59,7 @@ def _duplicates(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mista
         (("serial_number",), "serial number", folded),
         (("console",), "console port", line),
         (("power",), "power port", outlet),
+        (("place",), "labgrid place", lambda value: value if isinstance(value, str) else None),
     )
     for inner, noun, identity in wanted:
         first: dict[str, str] = {}
@@ -71,10 +74,42 @@ def _duplicates(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mista
             first.setdefault(same, name)
 
 
+def _places(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mistake]:
+    """What only a labgrid place brings, where there is none."""
+    for name, board in boards.items():
+        here: Path = ("boards", name)
+        if "place" in board:
+            if not tree.section(("labgrid",)):
+                what = "the lab has no labgrid coordinator"
+                yield tree.mistake(
+                    tree.at_key((*here, "place")),
+                    (*here, "place"),
+                    what,
+                    "add labgrid: {coordinator: HOST:20408} at the top",
+                )
+            if tree.get((*here, "power", "driver")) == "emulated":
+                what = "the board is emulated (power: {driver: emulated}), it is no place of labgrid"
+                yield tree.mistake(tree.at_key((*here, "place")), (*here, "place"), what, "remove it")
+            continue
+        for part in ("power", "console"):
+            path: Path = (*here, part, "driver")
+            if tree.get(path) == "labgrid":
+                what = "the board is no place of labgrid"
+                yield tree.mistake(
+                    tree.at_value(path), path, what, "add place: NAME to the board, or take another driver"
+                )
+        if _kind(tree, board, "wire") == "labgrid":
+            what = f"the wire {show(board['wire'])} is that of a labgrid place, and the board is none"
+            path = (*here, "wire")
+            yield tree.mistake(tree.at_value(path), path, what, "add place: NAME to the board, or take another wire")
+
+
 def _mixtures(tree: Tree, boards: dict[str, dict[str, Any]]) -> Iterator[Mistake]:
     """An emulated board has emulated power, console, wire and server; a real board has none of them."""
     for name, board in boards.items():
         driver = tree.get(("boards", name, "power", "driver"))
+        if "place" in board and "power" not in board:
+            driver = "labgrid"
         if not isinstance(driver, str):
             continue
         emulated = driver == "emulated"

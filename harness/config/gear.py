@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from harness.config.console import EmulatedConsole, SerialConsole
+from harness.config.labgrid import LabgridConsole, LabgridPower
 from harness.config.power import (
     DRIVERS,
     CommandPower,
@@ -21,6 +22,8 @@ from harness.config.values import Section, matching, mistake
 
 #: Entry points of this group bring power drivers of other packages: `driver:` is the entry point's name.
 POWER_GROUP = "piboot.power"
+#: Names of drivers that no other package may bring.
+_OURS = ("emulated", "labgrid", *DRIVERS)
 
 
 class EmulatedPower(Section):
@@ -40,7 +43,7 @@ class PluginPower(Section):
     model_config = ConfigDict(extra="allow")
 
     # None of ours: an editor would find the shipped lab's power port to be two kinds at once.
-    driver: Annotated[str, WithJsonSchema({"type": "string", "not": {"enum": ["emulated", *DRIVERS]}})]
+    driver: Annotated[str, WithJsonSchema({"type": "string", "not": {"enum": [*_OURS]}})]
     """Name of the driver."""
 
     @model_validator(mode="after")
@@ -68,19 +71,19 @@ class Login(Section):
 
 def plugin_power_drivers() -> list[str]:
     """Names of the power drivers that other packages bring, sorted. The packages are not imported."""
-    return sorted({point.name for point in entry_points(group=POWER_GROUP)} - {"emulated", *DRIVERS})
+    return sorted({point.name for point in entry_points(group=POWER_GROUP)} - {*_OURS})
 
 
 def power_drivers() -> list[str]:
     """All names that `driver:` of a power port may have."""
-    return ["emulated", *DRIVERS, *plugin_power_drivers()]
+    return [*_OURS, *plugin_power_drivers()]
 
 
 def _power_kind(value: Any) -> str | None:
     driver = value.get("driver") if isinstance(value, dict) else getattr(value, "driver", None)
     if not isinstance(driver, str):
         return None
-    if driver == "emulated" or driver in DRIVERS:
+    if driver in _OURS:
         return driver
     return "plugin" if driver in plugin_power_drivers() else None
 
@@ -93,7 +96,8 @@ Power = Annotated[
     | Annotated[HttpPower, Tag("http")]
     | Annotated[CommandPower, Tag("command")]
     | Annotated[UsbHubPower, Tag("usb-hub")]
+    | Annotated[LabgridPower, Tag("labgrid")]
     | Annotated[PluginPower, Tag("plugin")],
     Discriminator(_power_kind),
 ]
-Console = Annotated[EmulatedConsole | SerialConsole, Field(discriminator="driver")]
+Console = Annotated[EmulatedConsole | SerialConsole | LabgridConsole, Field(discriminator="driver")]

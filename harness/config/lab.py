@@ -16,6 +16,7 @@ from harness.config.gear import (
     PluginPower,
     Power,
 )
+from harness.config.labgrid import LabgridLab, LabgridPower, PlaceName
 from harness.config.machine import check_machine
 from harness.config.otp import Flag, Otp, SdCard, check_rom
 from harness.config.server import EmulatedServer, ExternalServer, Server
@@ -31,7 +32,7 @@ from harness.config.values import (
     SerialNumber,
     Speed,
 )
-from harness.config.wire import EmulatedWire, InterfaceWire, SshWire, Wire
+from harness.config.wire import EmulatedWire, InterfaceWire, LabgridWire, SshWire, Wire
 from harness.models import Model
 
 #: Stage budgets of emulated boards, seconds, where they differ from the model's. QEMU without KVM runs the kernel and
@@ -41,6 +42,9 @@ from harness.models import Model
 EMULATED_BUDGETS: Mapping[str, float] = MappingProxyType(
     {"kernel": 60.0, "initramfs": 90.0, "root": 60.0, "userspace": 180.0, "login": 30.0}
 )
+
+#: As above, of boards whose power labgrid switches: each look at it is a process of labgrid's client, 0.7 s of processor time.
+LABGRID_BUDGETS: Mapping[str, float] = MappingProxyType({"power": 30.0})
 
 
 class EmulationDefaults(Section):
@@ -111,8 +115,16 @@ class Policy(Section):
     """Seconds to wait for a board that another run has. 0: fail at once. `--wait` says otherwise for one run."""
 
 
+def _power_or_place(schema: dict[str, Any]) -> None:
+    """Of the keys that are needed, a board's power is only without a `place`."""
+    schema["required"].remove("power")
+    schema["anyOf"] = [{"required": ["power"]}, {"required": ["place"]}]
+
+
 class BoardConfig(Section):
     """One Raspberry Pi."""
+
+    model_config = ConfigDict(json_schema_extra=_power_or_place)
 
     model: ModelName = Field(examples=["pi4"])
     """Kind of Pi."""
@@ -126,6 +138,8 @@ class BoardConfig(Section):
     """Where the board's packets are seen: a name of `wires:`. Without it DHCP and TFTP are not judged."""
     server: str | None = Field(default=None, examples=["netboot"])
     """What the board boots from: a name of `servers:`."""
+    place: PlaceName | None = Field(default=None, examples=["pi4-rack2"])
+    """The board is this place of the lab's `labgrid:` coordinator. `power` and `console` are then the place's when absent."""
     power: Power = Field(examples=[{"driver": "emulated"}])
     """What switches the board's power."""
     console: Console | None = Field(default=None, examples=[{"driver": "emulated"}])
@@ -148,6 +162,13 @@ class BoardConfig(Section):
     usual way round the bugs of the boot ROM."""
     labels: list[Label] = Field(default_factory=list, examples=[["rack2", "poe"]])
     """Further pytest marks of the board's tests, beside its model: `pytest -m rack2`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_place(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("place") is None:
+            return data
+        return {"power": {"driver": "labgrid"}, "console": {"driver": "labgrid"}, **data}
 
     @model_validator(mode="after")
     def _fits_its_rom(self) -> "BoardConfig":
@@ -177,6 +198,8 @@ class BoardConfig(Section):
         """stage -> seconds: the model's, for an emulated board those of EMULATED_BUDGETS over them, and the board's own
         over all."""
         slower = EMULATED_BUDGETS if self.emulated else {}
+        if isinstance(self.power, LabgridPower):
+            slower = LABGRID_BUDGETS
         return {**model.budgets, **slower, **self.budgets.model_dump(exclude_none=True)}
 
 
@@ -198,6 +221,8 @@ class LabConfig(Section):
     """Netboot servers, by name."""
     boards: dict[Name, BoardConfig] = Field(min_length=1, examples=[{"pi4-a": {"model": "pi4"}}])
     """Boards, by name."""
+    labgrid: LabgridLab | None = Field(default=None, examples=[{"coordinator": "lab-server:20408"}])
+    """The labgrid coordinator whose places some boards are."""
     policy: Policy = Field(default_factory=Policy, examples=[{"after_run": "off"}])
     """How boards are left after a run, and shared with others."""
     locks: AbsolutePath | None = Field(default=None, examples=["/srv/lab/locks"])
@@ -223,7 +248,7 @@ class LabConfig(Section):
         """Whether any board is emulated (a rig is needed)."""
         return any(board.emulated for board in self.boards.values())
 
-    def wire_of(self, board: BoardConfig) -> EmulatedWire | InterfaceWire | SshWire | None:
+    def wire_of(self, board: BoardConfig) -> EmulatedWire | InterfaceWire | SshWire | LabgridWire | None:
         return self.wires[board.wire] if board.wire is not None else None
 
     def server_of(self, board: BoardConfig) -> EmulatedServer | ExternalServer | None:

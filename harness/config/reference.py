@@ -47,6 +47,10 @@ _SECTIONS = (
     ("`boards: NAME: eeprom:`", "Eeprom"),
     ("`boards: NAME: otp:`", "Otp"),
     ("`policy:`", "Policy"),
+    ("`labgrid:`", "LabgridLab"),
+    ("`boards: NAME: power:` with `driver: labgrid`", "LabgridPower"),
+    ("`boards: NAME: console:` with `driver: labgrid`", "LabgridConsole"),
+    ("`wires: NAME:` with `kind: labgrid`", "LabgridWire"),
 )
 
 

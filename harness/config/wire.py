@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a board's packets are seen: an interface of this host, of one of its namespaces, or of a host reached by ssh."""
+"""Where a board's packets are seen: an interface of this host, of one of its namespaces, or of a host reached by ssh, which a
+labgrid place may name."""
 
 from typing import Annotated, Literal
 
@@ -21,6 +22,16 @@ NamespaceName = Annotated[
     str,
     AfterValidator(
         matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", "a namespace's name", "as `ip netns list` shows it: lab")
+    ),
+]
+ResourceName = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}",
+            "a resource's name",
+            "as `labgrid-client -p PLACE show` has it in quotes",
+        )
     ),
 ]
 Filter = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -82,4 +93,26 @@ class SshWire(Section):
     """Capture only what this pcap filter (man pcap-filter) lets through."""
 
 
-Wire = Annotated[EmulatedWire | InterfaceWire | SshWire, Field(discriminator="kind")]
+class LabgridWire(Section):
+    """The network interface of a board's labgrid place (NetworkInterface): tcpdump runs on its exporter's host, reached by ssh as
+    with `kind: ssh`. Boards of many places may share this wire."""
+
+    kind: Literal["labgrid"]
+    """`labgrid`."""
+    name: ResourceName | None = Field(default=None, examples=["mirror"])
+    """Which one, when the places have several."""
+    user: SshUser | None = Field(default=None, examples=["piboot"])
+    """User on the exporters' hosts; ssh's own choice when absent. It needs the right to run tcpdump."""
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = Field(default=None, examples=[2222])
+    """TCP port of their ssh servers."""
+    key: AbsolutePath | None = Field(default=None, examples=["/home/lab/.ssh/piboot"])
+    """File of the private key to log in with; without it, what ssh finds by itself."""
+    known_hosts: AbsolutePath | None = Field(default=None, examples=["/home/lab/.ssh/known_hosts"])
+    """File with the keys of those hosts; without it, ssh's own."""
+    config: AbsolutePath | None = Field(default=None, examples=["/home/lab/.ssh/config"])
+    """Configuration that ssh reads instead of its own."""
+    filter: Filter | None = Field(default=None, examples=["not port 22"])
+    """Capture only what this pcap filter (man pcap-filter) lets through."""
+
+
+Wire = Annotated[EmulatedWire | InterfaceWire | SshWire | LabgridWire, Field(discriminator="kind")]

@@ -28,10 +28,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Runner:
-    """timeout: seconds for one run. environment: variables beside this process' own."""
+    """timeout: seconds for one run. environment: variables beside this process' own, their values never shown; variables: others,
+    which are no secrets; None takes one of this process' away.
+    """
 
     timeout: float = 10.0
     environment: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def secrets(self) -> list[str]:
@@ -39,7 +42,7 @@ class Runner:
 
     def run(self, argv: Sequence[str]) -> Result:
         """InfraError: there is no such program; Silent: it did not end in time, and was killed with its children."""
-        own = {name: secret.reveal() for name, secret in self.environment.items()}
+        wanted = {**os.environ, **self.variables, **{name: key.reveal() for name, key in self.environment.items()}}
         with tempfile.TemporaryFile() as output:
             try:
                 process = subprocess.Popen(
@@ -47,7 +50,7 @@ class Runner:
                     stdin=subprocess.DEVNULL,
                     stdout=output,  # a file, not a pipe: a grandchild that keeps a pipe open would keep us
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **own},
+                    env={name: value for name, value in wanted.items() if value is not None},
                     start_new_session=True,
                 )
             except OSError as error:

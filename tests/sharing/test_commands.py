@@ -31,10 +31,8 @@ def rows(lab: Path) -> dict[str, Any]:
 
 def test_a_table_of_all_boards(lab: Path) -> None:
     reports = lab.parent / "reports"
-    assert rows(lab)["a"] == {
-        "board": "a", "model": "pi4", "lease": "free", "holder": None, "power": "off", "power_note": "command sh",
-        "last": None,
-    }  # fmt: skip
+    free = {"lease": "free", "holder": None, "place": "", "acquired": "", "last": None}
+    assert rows(lab)["a"] == {"board": "a", "model": "pi4", "power": "off", "power_note": "command sh", **free}
     other = start(BOOT, str(lab), "a", str(reports))
     try:
         assert line(other) == "passed"
