@@ -115,16 +115,19 @@ def _power(folder: Path) -> list[Event]:
 def _at_the_end(whole: ConsoleInfo, folder: Path, ended: Ended | None) -> ConsoleInfo:
     """The log goes on growing after the boot (the tests' shell writes there): what counts is what it held at the end."""
     from harness.console.files import Chunk, read_back  # noqa: PLC0415
+    from harness.console.garbage import Garbage  # noqa: PLC0415
 
     if ended is None:
         return whole
     size = lines = 0
+    garbage = Garbage()
     for item in read_back(folder / "console.log", folder / "console.times"):
         if item.t > ended.t:
             break
         if isinstance(item, Chunk):
+            garbage.feed(item.data)
             size, lines = item.offset + len(item.data), lines + item.data.count(b"\n")
-    return whole.model_copy(update={"bytes": size, "lines": lines})
+    return whole.model_copy(update={"bytes": size, "lines": lines, "binary": garbage.octets})
 
 
 def _macs(expectation: Expectation, machine: dict[str, Any] | None) -> set[str] | None:

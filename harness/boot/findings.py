@@ -8,6 +8,7 @@ the order of the boot, then the warnings.
 from collections.abc import Callable, Iterator
 
 from harness.boot.facts import Facts, line
+from harness.boot.findings_console import console_gaps, console_garbled, console_mute
 from harness.boot.findings_net import NET_RULES
 from harness.boot.findings_os import OS_RULES
 from harness.boot.record import Evidence, Finding
@@ -87,22 +88,6 @@ def reboot_not_done(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def console_gaps(facts: Facts) -> Iterator[Finding]:
-    """The console was away for a while."""
-    for gap in facts.console.gaps if facts.console is not None else ():
-        how_long = "and did not come back" if gap.end is None else f"for {gap.end - gap.start:.1f} s"
-        hidden = f"; what {' and '.join(gap.stages)} said then was not heard" if gap.stages else ""
-        yield Finding(
-            id="console-gap",
-            title=f"the console was lost {how_long}: {gap.why}{hidden}",
-            stage=gap.stages[0] if gap.stages else "power",
-            who="lab",
-            remedy="check the serial adapter or server, its cable, and that no other program reads the port",
-            severity="warning",
-            evidence=(Evidence(source="console", ref=gap.line, t=gap.start, text=f"{gap.why} at byte {gap.offset}"),),
-        )
-
-
 def late(facts: Facts) -> Iterator[Finding]:
     """Done, but over its budget."""
     for stage in facts.stages:
@@ -120,6 +105,8 @@ def late(facts: Facts) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     infra,
     reboot_not_done,
+    console_garbled,
+    console_mute,
     *NET_RULES,
     *OS_RULES,
     late,

@@ -8,6 +8,7 @@ NFS status numbers: RFC 1813 (mountstat3). klibc's nfsmount knows `vers=2|3` and
 from collections.abc import Callable, Iterator
 
 from harness.boot.facts import Facts, line
+from harness.boot.findings_console import garbled, mute
 from harness.boot.record import Evidence, Finding
 
 _MOUNT_STATUS = {
@@ -24,7 +25,7 @@ _MOUNT_STATUS = {
 
 def kernel_silent(facts: Facts) -> Iterator[Finding]:
     """The kernel was delivered, and then never spoke."""
-    if facts.failed != "kernel" or facts.first("kernel.start") is not None:
+    if facts.failed != "kernel" or facts.first("kernel.start") is not None or garbled(facts) or mute(facts):
         return
     last = next((t for t in reversed(facts.tftp) if t.complete), None)
     yield Finding(

@@ -17,6 +17,7 @@ from harness.boot.events import ConsoleGap, Milestone
 from harness.boot.gaps import gaps_of
 from harness.boot.record import ConsoleInfo
 from harness.console.files import LOG, ConsoleFiles
+from harness.console.garbage import Garbage
 from harness.console.lines import Line, LineSplitter
 from harness.console.link import Link
 from harness.console.milestones import Milestones
@@ -67,6 +68,7 @@ class ConsoleLog:
         self._files: ConsoleFiles | None = None
         self._masker = Masker()
         self._splitter = LineSplitter()
+        self._garbage = Garbage()
         self._milestones = Milestones()
         self._gaps: list[ConsoleGap] = []
         self._tail = bytearray()
@@ -170,7 +172,11 @@ class ConsoleLog:
     def info(self) -> ConsoleInfo:
         with self._changed:
             return ConsoleInfo(
-                file=LOG, bytes=self._splitter.offset, lines=self._splitter.lines, gaps=gaps_of(self._gaps)
+                file=LOG,
+                bytes=self._splitter.offset,
+                lines=self._splitter.lines,
+                binary=self._garbage.octets,
+                gaps=gaps_of(self._gaps),
             )
 
     # -- for the reading thread --------------------------------------------------------------------------------------
@@ -181,6 +187,7 @@ class ConsoleLog:
         offset = self._splitter.offset
         self._keep(lambda files: files.chunks(offset, batch))
         for t, data in batch:
+            self._garbage.feed(data)
             self._lines(self._splitter.feed(t, data))
         with self._changed:
             for _, data in batch:
@@ -208,6 +215,8 @@ class ConsoleLog:
     def failed(self, error: HarnessError) -> None:
         with contextlib.suppress(Exception):
             self._on_error(error)
+        with self._changed:
+            self._changed.notify_all()
 
     def over(self) -> None:
         """The last unfinished line, and the end for those who have a copy."""

@@ -7,6 +7,7 @@ from harness.boot.events import ConsoleGap, Milestone
 from harness.boot.gaps import gaps_of
 from harness.boot.record import ConsoleInfo
 from harness.console.files import TIMES, Chunk, read_back
+from harness.console.garbage import Garbage
 from harness.console.inner_clock import InnerClock
 from harness.console.lines import Line, LineSplitter
 from harness.console.milestones import Milestones
@@ -34,6 +35,7 @@ def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
     splitter, milestones = LineSplitter(), Milestones()
     told: list[Told] = []
     gaps: list[ConsoleGap] = []
+    garbage = Garbage()
 
     def take(lines: list[Line]) -> None:
         for line in lines:
@@ -41,6 +43,7 @@ def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
 
     for item in read_back(log, times):
         if isinstance(item, Chunk):
+            garbage.feed(item.data)
             take(splitter.feed(item.t, item.data))
             continue
         if item.kind == "gap":
@@ -48,14 +51,17 @@ def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
         gaps.append(ConsoleGap(item.t, item.offset, item.reason, back=item.kind == "back", line=splitter.lines))
         told.append(gaps[-1])
     take(splitter.flush())
-    return told, ConsoleInfo(file=log.name, bytes=splitter.offset, lines=splitter.lines, gaps=gaps_of(gaps))
+    return told, ConsoleInfo(
+        file=log.name, bytes=splitter.offset, lines=splitter.lines, binary=garbage.octets, gaps=gaps_of(gaps)
+    )
 
 
 def bare(data: bytes, name: str = "console.log") -> tuple[list[Told], ConsoleInfo]:
     """Milestones of a log without times."""
-    splitter, milestones, inner = LineSplitter(), Milestones(), InnerClock()
+    splitter, milestones, inner, garbage = LineSplitter(), Milestones(), InnerClock(), Garbage()
+    garbage.feed(data)
     told: list[Told] = []
     for line in splitter.feed(0.0, data) + splitter.flush():
         t = inner.at(line.text)
         told.extend(milestones.feed(Line(line.number, t, line.text, line.offset, line.partial, line.cut)))
-    return told, ConsoleInfo(file=name, bytes=splitter.offset, lines=splitter.lines)
+    return told, ConsoleInfo(file=name, bytes=splitter.offset, lines=splitter.lines, binary=garbage.octets)

@@ -17,6 +17,7 @@ from harness.errors import InfraError
 from harness.run import Run
 from tests.boot.stream import BUDGETS
 from tests.console.serial_server import Ser2net, needs_ser2net
+from tests.console.uart import sampled
 from tests.lab.doubles import BOOT_TEXT, Pty
 from tests.lab.serial_bench import Adapter, Bench, Udev
 
@@ -219,6 +220,19 @@ def test_binary_in_the_middle_of_a_boot(run: Run, pty: Pty, tmp_path: Path) -> N
     assert every in (boot.folder / "console.log").read_bytes()
     assert all(milestone.text.isprintable() for milestone in boot.record.milestones)
     assert boot.record.reason.isprintable()
+
+
+def test_a_wrong_rate(run: Run, pty: Pty) -> None:
+    heard = sampled("".join(BOOT_TEXT).encode() * 3, 115200, 9600)
+
+    def script(_bench: Bench) -> None:
+        pty.say(heard)
+
+    boot = Bench(run, {"port": pty.path, "baud": 9600}, script, budgets={**BUDGETS, "link": 1.0}).boot()
+    assert boot.verdict == "failed(link)"
+    assert boot.findings[0].id == "console-garbled"
+    assert boot.findings[0].who == "config"
+    assert "115200" in boot.findings[0].remedy
 
 
 def test_not_one_octet(run: Run, pty: Pty) -> None:
