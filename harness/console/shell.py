@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from harness.console.dialogue import Dialogue
 from harness.console.text import clean
-from harness.errors import BootFailure
+from harness.errors import BootFailure, InfraError
 
 #: A kernel record as it stands in the middle of other text.
 _RECORD = r"(?:\[ {0,5}\d{1,9}\.\d{6}\][^\r\n]{0,1000}\r{0,2}\n)"
@@ -25,6 +25,9 @@ _LONGEST = 3500
 
 #: Seconds until a marker that did not come is asked for again; doubled each time up to the second figure.
 _ASK_AGAIN, _ASK_AT_MOST = 1.0, 8.0
+
+#: Seconds for the shell to answer after a command was interrupted.
+_AFTER_INTERRUPT = 5.0
 
 _PROMPT = "piboot> "
 
@@ -72,7 +75,7 @@ class Shell:
 
         Kernel records that came meanwhile are taken out of the output (those with a stamp from before the command stay:
         they are what `dmesg` prints), unless `keep_kernel`. BootFailure(login): no end within `timeout` seconds, also when
-        `command` ends the shell itself (`exit`, `reboot`).
+        `command` ends the shell itself (`exit`, `reboot`); it is interrupted then (Ctrl-C), so that the shell can go on.
         """
         if len(command.encode()) > _LONGEST:
             raise ValueError(f"a command of more than {_LONGEST} octets does not fit a terminal's line")
@@ -97,11 +100,24 @@ class Shell:
             # when the command ends. What came until now stays in pexpect's buffer.
             dialogue.send(ask)
             patience = min(2 * patience, _ASK_AT_MOST)
+        last = dialogue.seen_last()
+        ended = self._interrupt(end, ask)
         raise BootFailure(
-            f"the command {command[:80]!r} did not end within {timeout:g} s; seen last: {dialogue.seen_last()}",
+            f"the command {command[:80]!r} did not end within {timeout:g} s{ended}; seen last: {last}",
             stage="login",
             remedy="give it more time, or look at the end of console.log",
         )
+
+    def _interrupt(self, end: dict[str, re.Pattern[str]], ask: str) -> str:
+        """Ctrl-C, and whether the shell answers then, for an error's text."""
+        try:
+            self._dialogue.send("\x03")
+            self._dialogue.send(ask)
+            if self._dialogue.wait_for(end, _AFTER_INTERRUPT) == "end":
+                return " and was interrupted"
+        except (BootFailure, InfraError):  # the line is gone, or flooded: the first error says more
+            return ""
+        return " and does not take Ctrl-C: the shell is of no use now"
 
     def close(self) -> None:
         """Give the echo back and leave the shell as a person expects it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.boot.events import Milestone
+from harness.console import shell as shell_module
 from harness.console.dialogue import Dialogue
 from harness.console.log import ConsoleLog
 from harness.console.login import login
@@ -194,9 +195,11 @@ def test_old_kernel_records_are_output_new_ones_are_not(tmp_path: Path) -> None:
         assert "new" in shell.run("printf '[99999999.000000] new\\n'", keep_kernel=True).output
 
 
-def test_a_command_that_does_not_end(tmp_path: Path) -> None:
+def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a shell without a terminal of its own, which no Ctrl-C reaches."""
+    monkeypatch.setattr(shell_module, "_AFTER_INTERRUPT", 0.3)
     with _shell(["bash", "--norc", "-i"], tmp_path) as (_, shell):
-        with pytest.raises(BootFailure, match=r"'sleep 1000' did not end within 0\.2 s"):
+        with pytest.raises(BootFailure, match=r"'sleep 1000' did not end within 0\.2 s and does not take"):
             shell.run("sleep 1000", timeout=0.2)
         with pytest.raises(ValueError, match="does not fit"):
             shell.run("x" * 5000)
