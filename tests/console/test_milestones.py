@@ -126,6 +126,12 @@ def test_kernel_initramfs_systemd_login() -> None:
         (">>Start PXE over IPv4.", "uefi.pxe", {"family": "IPv4"}),
         ("iPXE 1.21.1+git -- Open Source Network Boot Firmware", "ipxe.banner", {"version": "1.21.1+git"}),
         ("[    0.000000][    T0] Linux version 6.12.1 (a) x", "kernel.version", {"release": "6.12.1"}),
+        (
+            "[    0.000000] Linux version 6.1.0-50-arm64 (a@b) (gcc-12 (Debian) 12.2) #1 SMP Debian 6.1.176-1 (2026-07-02)",
+            "kernel.version",
+            {"release": "6.1.0-50-arm64", "build": "#1 SMP Debian 6.1.176-1 (2026-07-02)"},
+        ),
+        ("[    0.000000] Linux version 6.6.31+rpt-rpi-v8 (a@b) #1 SMP PREEMPT", "kernel.version", {"build": "#1 SMP PREEMPT"}),
         ("<6>[    0.000000] Booting Linux on physical CPU 0x0", "kernel.start", {"midr": ""}),
         ("Nov 28 19:24:36 rpi kernel: IP-Config: Complete:", "kernel.ip_complete", {}),
         ("2026-11-20T19:24:36.123456+00:00 rpi kernel: IP-Config: Complete:", "kernel.ip_complete", {}),

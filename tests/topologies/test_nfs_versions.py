@@ -25,7 +25,10 @@ def test_v4_1_is_mounted_by_the_initramfs_that_the_lab_gets_for_it(open_lab: Ope
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [("vers=4.1,proto=tcp", "invalid value for vers"), ("vers=3,proto=tcp", "bad option")],
+    [
+        ("vers=4.1,proto=tcp", "invalid value for vers"),
+        pytest.param("vers=3,proto=tcp", "bad option", marks=pytest.mark.slow),
+    ],
 )
 def test_debians_own_initramfs_refuses(
     open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch, options: str, said: str

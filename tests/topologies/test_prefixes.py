@@ -11,7 +11,7 @@ from harness.config import loads
 from harness.lab import Lab
 from harness.result import Boot
 from harness.run import Run
-from harness.servers import Rig
+from harness.servers import Rig, VirtualBoard
 from harness.servers.topologies import TOPOLOGIES
 from tests.topologies.conftest import OpenLab
 from tests.topologies.labs import NFS, Pi, lab_text, skip_without
@@ -24,6 +24,8 @@ BOARDS = (
     Pi("string", "cm4", 3, {"eeprom": '{TFTP_PREFIX: 1, TFTP_PREFIX_STR: "lab/shelf-2/"}'}),
     Pi("root", "pi4", 4, {"emulation": "{boot_files: root}"}),
 )
+ANY = VirtualBoard("any", "pi4", "5c030001", "dc:a6:32:03:00:01")
+DAILY = "router-option-66"
 #: Without any word of a TFTP server in the offer.
 SILENT = {
     "dnsmasq": {"boot_option_43": False, "option_66": "", "extra": ()},
@@ -33,7 +35,8 @@ SILENT = {
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=[] if name in NFS else [pytest.mark.slow]) for name in TOPOLOGIES]
+    scope="module",
+    params=[pytest.param(name, marks=[] if name == DAILY else [pytest.mark.slow]) for name in TOPOLOGIES],
 )
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab that stays up for all tests that break nothing."""
@@ -65,14 +68,15 @@ def test_the_files_come_from_the_boards_own_folder(lab: Lab, pi: Pi) -> None:
 
 
 @pytest.mark.parametrize(
-    "topology", [pytest.param(n, marks=[] if n in NFS else [pytest.mark.slow]) for n in TOPOLOGIES]
+    "topology", [pytest.param(name, marks=[] if name == "openwrt-43-66" else [pytest.mark.slow]) for name in TOPOLOGIES]
 )
 def test_tftp_ip_needs_no_option_of_the_offer(open_lab: OpenLab, topology: str) -> None:
-    server = TOPOLOGIES[topology]().facts(_virtual()).tftp_server
+    server = TOPOLOGIES[topology]().facts(ANY).tftp_server
     lab = open_lab(topology, Pi("told", "pi4", 1, {"eeprom": f"{{TFTP_IP: {server}}}"}))
     silence(lab.rig_of("told"))
     boot = booted(lab, "told")
     assert boot.verdict == "passed", (boot.record.reason, [finding.title for finding in boot.findings])
+    assert boot.record.findings == ()
     (firmware,) = [one for one in boot.record.dhcp if one.client == "firmware"]
     offered = {code for step in firmware.messages if step.type == "OFFER" for code, _ in step.options}
     assert offered, "no offer"
@@ -81,7 +85,9 @@ def test_tftp_ip_needs_no_option_of_the_offer(open_lab: OpenLab, topology: str) 
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("topology", ["router-option-66", *(pytest.param(n, marks=pytest.mark.slow) for n in NFS)])
+@pytest.mark.parametrize(
+    "topology", [pytest.param(name, marks=[] if name == DAILY else [pytest.mark.slow]) for name in NFS]
+)
 def test_two_boards_of_different_models_at_once(open_lab: OpenLab, topology: str) -> None:
     names = ("pi5", "pi4")
     lab = open_lab(topology, *(Pi(name, name, number) for number, name in enumerate(names)))
@@ -102,9 +108,3 @@ def silence(rig: Rig) -> None:
     for service in found:
         service.options = replace(service.options, **SILENT[service.name])  # type: ignore[attr-defined]
         service.restart()
-
-
-def _virtual():  # type: ignore[no-untyped-def]
-    from harness.servers import VirtualBoard  # noqa: PLC0415
-
-    return VirtualBoard("told", "pi4", "5c030001", "dc:a6:32:03:00:01")

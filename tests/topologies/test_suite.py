@@ -16,7 +16,7 @@ REPOSITORY = LABS.parents[1]
 #: Lab, its boards (all when empty), the topology to switch it to, whether it waits for the night.
 RUNS = [
     ("router-option-66", ("pi5-a", "pi4-a"), "", False),
-    ("openwrt-43-66", ("pi3bplus-a",), "", False),
+    ("openwrt-43-66", ("pi3bplus-a",), "", True),
     ("openwrt-43-66", ("pi3b-a", "pi4-a"), "", True),
     ("dnsmasq-nfs", (), "", True),
     ("dnsmasq-nfs", ("pi4-a",), "router-option-66", True),
