@@ -67,7 +67,7 @@ def _is_new(group: _Group, message: DhcpMessage, who: Sender, started: Sequence[
         # Early EEPROM bootloaders left option 60 out of the REQUEST (EE#87): a request that says nothing adds nothing.
         return message.option(60) is not None
     if message.xid != ROM_XID:
-        return False
+        return _renews(message) and any(one.type == "ACK" for one in group.messages)
     last = group.asked[-1] if group.asked else message
     if (last.length, last.option(55)) != (message.length, message.option(55)):
         return True
@@ -76,6 +76,12 @@ def _is_new(group: _Group, message: DhcpMessage, who: Sender, started: Sequence[
         return any(group.messages[-1].t <= start.t <= message.t for start in own)
     answered = any(_boot_server([m], strict=False)[0] for m in group.messages if not m.from_client)
     return answered and message.t - last.t < _ROM_REPEATS
+
+
+def _renews(message: DhcpMessage) -> bool:
+    """RFC 2131 4.3.2: it names its address in ciaddr, not in option 50, and no server. udhcpc keeps its first xid for it."""
+    named = message.option(50) is not None or message.option(54) is not None
+    return message.type == "REQUEST" and message.ciaddr != UNSET and not named
 
 
 def _asked_for(started: Sequence[TransferStarted], mac: str) -> list[TransferStarted]:

@@ -10,7 +10,7 @@ from harness.boot.dhcp import MENU_TEXT, is_dotted
 from harness.boot.facts import Facts, line, packet
 from harness.boot.files import missed
 from harness.boot.findings_http import http_boot
-from harness.boot.findings_rom import is_rom, no_option_support, rom_gave_up, rom_offer
+from harness.boot.findings_rom import is_rom, no_option_support, rom_gave_up, rom_offer, without_options
 from harness.boot.marks import STRANGERS
 from harness.boot.record import DhcpExchange, Evidence, Finding, TftpTransfer
 from harness.models import MODELS
@@ -144,6 +144,8 @@ def missing_files(facts: Facts) -> Iterator[Finding]:
     model = MODELS.get(facts.expectation.model)
     if model is None or facts.failed not in {"firmware", "kernel"}:
         return
+    if any(transfer.asked_by == "start.elf" for transfer in without_options(facts)):
+        return  # it took for missing what is there
     start_elfs = tuple(dict.fromkeys((model.start_elf, "start.elf"))) if model.start_elf else ()
     groups: list[tuple[tuple[str, ...], str]] = [(start_elfs, "firmware")] if start_elfs else []
     if model.bootloader == "rom":

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from harness.boot.dhcp import MENU_TEXT, MENU_TEXT_ROM, UNSET, address
 from harness.boot.facts import Facts, packet
 from harness.boot.identity import ROM_XID
-from harness.boot.record import DhcpExchange, DhcpStep, Evidence, Finding
+from harness.boot.record import DhcpExchange, DhcpStep, Evidence, Finding, TftpTransfer
 from harness.models import MODELS
 
 TRIES = 5  # C: five DISCOVERs, 5 s apart, then silence; users counted four or five (FW#1081)
@@ -120,11 +120,19 @@ def rom_gave_up(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def without_options(facts: Facts) -> tuple[TftpTransfer, ...]:
+    """What start.elf or start4.elf asked of a TFTP server without RFC 2347, and was answered by DATA; else nothing."""
+    asked = [t for t in facts.tftp if t.asked_by in {"start.elf", "start4.elf"}]
+    # A probe is ended by the first DATA, which it does not acknowledge.
+    answered = (t for t in asked if t.blocks or t.result in {"early terminate", "client error"})
+    plain = tuple(t for t in answered if not t.oack and t.server_port)
+    return () if any(t.oack for t in asked) else plain
+
+
 def no_option_support(facts: Facts) -> Iterator[Finding]:
     """A TFTP server without RFC 2347: start.elf takes every file for missing, start4.elf ignores config.txt."""
-    asked = [t for t in facts.tftp if t.asked_by in {"start.elf", "start4.elf"}]
-    plain = [t for t in asked if not t.oack and t.blocks and t.server_port]
-    if plain and not any(t.oack for t in asked):
+    plain = without_options(facts)
+    if plain:
         first = plain[0]
         failed = facts.failed in {"firmware", "kernel"}
         does = "takes every file for missing" if first.asked_by == "start.elf" else "ignores config.txt"

@@ -115,6 +115,20 @@ def test_a_server_without_options() -> None:
     assert "every file for missing" in only(judged(*files), "tftp-no-options").title
 
 
+def test_a_server_without_options_is_told_before_the_files_that_seem_to_be_missing() -> None:
+    """A probe ends with the first DATA, not acknowledged; kernel8.img is there, and kernel7.img is not."""
+    probed: dict[str, object] = {"oack": False, "blocks": 0, "server_port": 40000}
+    files = [
+        *rom.two_stages()[:-8],
+        *fetch(13.0, 220, "8b07bcc6/config.txt", "start.elf", "early terminate", **probed),
+        *fetch(14.0, 230, "8b07bcc6/bcm2710-rpi-3-b-plus.dtb", "start.elf", "early terminate", **probed),
+        *fetch(15.0, 240, "8b07bcc6/kernel8.img", "start.elf", "early terminate", **probed),
+        *fetch(16.0, 250, "8b07bcc6/kernel7.img", "start.elf", "not found"),
+    ]
+    faults = [finding.id for finding in judged(*files).findings if finding.severity == "fault"]
+    assert faults == ["tftp-no-options"]
+
+
 def test_bootcode_that_is_missing() -> None:
     record = judged(new_discover(10, 1), offer(10.1, 2), *fetch(10.2, 3, "bootcode.bin", "rom", "not found"))
     assert record.verdict == "failed(firmware)"

@@ -148,6 +148,7 @@ def test_boot_files_are_copies_that_everyone_may_read(tmp_path: Path, boot_set: 
         "auto_initramfs=1",
         "enable_uart=1",
         "dtoverlay=disable-bt",
+        "uart_2ndstage=1",
     ]
 
 

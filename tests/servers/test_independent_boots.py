@@ -232,6 +232,8 @@ def test_a_tftp_server_without_options(broken: Callable[..., Lab], model: str) -
     got = {one.path.rpartition("/")[2] for one in done.record.tftp if one.complete}
     if model == "pi3bplus":
         assert done.verdict == "failed(firmware)"
+        assert findings(done)[0] == "tftp-no-options"
+        assert "kernel-missing" not in findings(done)
         assert "bootcode.bin" in got
         assert not {"cmdline.txt", "kernel8.img"} & got
     else:
