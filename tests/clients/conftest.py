@@ -13,9 +13,9 @@ import pytest
 
 from harness.boot.expect import Expectation
 from harness.boot.record import BootRecord
+from harness.captures import rig_capture
 from harness.console.dialogue import Dialogue
 from harness.console.log import ConsoleLog
-from harness.gear import rig_capture
 from harness.images import boot_set, cache_folder
 from harness.images.apt import PrivateApt, unpack
 from harness.power.journal import PowerJournal
