@@ -282,3 +282,12 @@ def relay(bench: Bench, daemon: Pigpiod, stack: ExitStack, on_exit: str) -> Gpio
 
     stack.callback(end)
     return port
+
+
+def test_two_runs_at_once_take_turns_at_a_port(bench: Bench, switch: Switch) -> None:
+    """Neither disturbs the other: each switches on and off again before the other begins."""
+    runs = [bench.start() for _ in range(2)]
+    said = [process.communicate(timeout=90)[0] for process in runs]
+    assert [process.returncode for process in runs] == [0, 0], said
+    assert switch.sets == ["set 7 1", "set 7 2"] * 2
+    assert switch.data["ports"]["7"]["status"] == 1
