@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Power drivers of lab.yaml that speak HTTP: pdudaemon, and any switch with a REST interface."""
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,9 @@ from harness.config.power_programs import ProgramState
 from harness.config.power_values import Host, Limit, Pattern, RequestPath, Timeout, Url
 from harness.config.secret import SecretSource
 from harness.config.values import Section, mistake
+
+#: Site (the default one when absent), the switch's MAC, and the port.
+UNIFI_OUTLET = re.compile(r"(?:([A-Za-z0-9_-]{1,32})/)?([0-9a-f]{2}(?::[0-9a-f]{2}){5})/([1-9][0-9]{0,2})")
 
 
 class PduPower(Section):
@@ -74,10 +78,11 @@ class HttpPower(Section):
     """`http`."""
     url: Url = Field(examples=["http://10.0.0.31"])
     """The switch."""
-    preset: Literal["shelly-gen1", "shelly-gen2", "tasmota", "esphome", "netio"] | None = None
+    preset: Literal["shelly-gen1", "shelly-gen2", "tasmota", "esphome", "netio", "unifi"] | None = None
     """Kind of switch; instead of on, off, state and reads."""
     outlet: str | None = Field(default=None, min_length=1, max_length=64, examples=["0"])
-    """Number or name of the outlet, as the switch counts them; its only one when absent."""
+    """Number or name of the outlet, as the switch counts them; its only one when absent. For `unifi` the switch's MAC and the
+    port, "fc:ec:da:11:22:33/7", with the site before them if it is not the default one."""
     on: HttpRequest | None = Field(default=None, examples=[{"path": "/relay/0?turn=on"}])
     """Switches on."""
     off: HttpRequest | None = Field(default=None, examples=[{"path": "/relay/0?turn=off"}])
@@ -99,7 +104,7 @@ class HttpPower(Section):
     timeout: Timeout = 5.0
     """Seconds for one request."""
     limit: Limit = 15.0
-    """Seconds for switching and its proof."""
+    """Seconds for switching and its proof. 90 for `unifi` when absent: a switch tells its console of its ports now and then."""
 
     @model_validator(mode="after")
     def _whole(self) -> "HttpPower":
@@ -108,6 +113,13 @@ class HttpPower(Section):
             raise mistake("there are a preset and requests", "remove preset:, or on, off, state and reads")
         if self.preset is None and any(part is None for part in own):
             raise mistake("requests are missing", "give preset:, or all of on, off, state and reads")
+        if self.preset == "unifi":
+            if UNIFI_OUTLET.fullmatch(self.outlet or "") is None:
+                raise mistake(
+                    "a UniFi port is named by its switch", 'write outlet: "fc:ec:da:11:22:33/7": MAC, slash, port'
+                )
+            if not any(name.lower() == "x-api-key" for name in self.headers):
+                raise mistake("the API key is missing", "add headers: {X-API-KEY: {env: NAME}}")
         if (self.user is None) != (self.password is None):
             raise mistake("user and password go together", "give both, or neither")
         return self

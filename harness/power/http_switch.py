@@ -44,7 +44,7 @@ class Dialect:
 
 
 PRESETS: Mapping[str, Dialect] = {
-    # shelly-api-docs.shelly.cloud/gen1: /relay/{id}?turn=on|off; GET /relay/{id} has "ison".
+    # shelly-api-docs.shelly.cloud/gen1, "/relay/{index}": /relay/{id}?turn=on|off; GET /relay/{id} has "ison".
     "shelly-gen1": Dialect(
         Request("/relay/{outlet}?turn=on"),
         Request("/relay/{outlet}?turn=off"),
@@ -52,7 +52,9 @@ PRESETS: Mapping[str, Dialect] = {
         Reader("true", "false", "ison"),
         about=("/shelly", "type", "fw"),
     ),
-    # shelly-api-docs.shelly.cloud/gen2: Switch.Set, Switch.GetStatus has "output"; digest login with SHA-256.
+    # shelly-api-docs.shelly.cloud/gen2, ComponentsAndServices/Switch: Switch.Set, Switch.GetStatus has "output";
+    # General/
+    # Authentication: digest login with SHA-256 (RFC 7616), the user is always "admin".
     "shelly-gen2": Dialect(
         Request("/rpc/Switch.Set?id={outlet}&on=true"),
         Request("/rpc/Switch.Set?id={outlet}&on=false"),
@@ -60,7 +62,8 @@ PRESETS: Mapping[str, Dialect] = {
         Reader("true", "false", "output"),
         about=("/rpc/Shelly.GetDeviceInfo", "model", "app", "ver"),
     ),
-    # tasmota.github.io/docs/Commands: Power<x>; a device with one relay answers {"POWER":"ON"}, others {"POWER2":"ON"}.
+    # tasmota.github.io/docs/Commands: Power<x>, which without a parameter returns the setting; a device with one
+    # relay answers {"POWER":"ON"}, others {"POWER2":"ON"}.
     "tasmota": Dialect(
         Request("/cm?cmnd=Power{outlet}%20On"),
         Request("/cm?cmnd=Power{outlet}%20Off"),
@@ -77,7 +80,8 @@ PRESETS: Mapping[str, Dialect] = {
         Reader("ON", "OFF", "state"),
         outlet="relay",
     ),
-    # NETIO products' JSON API: GET /netio.json has "Outputs" in order of "ID"; POST sets "Action" 1 on, 0 off.
+    # wiki.netio-products.com, JSON API, and application note AN21: GET /netio.json has "Outputs" in order of "ID";
+    # POST sets "Action" 1 on, 0 off.
     "netio": Dialect(
         Request("/netio.json", "POST", '{"Outputs":[{"ID":{outlet},"Action":1}]}'),
         Request("/netio.json", "POST", '{"Outputs":[{"ID":{outlet},"Action":0}]}'),

@@ -2,7 +2,7 @@
 """From lab.yaml's `power:` to a port that switches. Secrets are resolved here, and no driver is imported that is not used."""
 
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.config.gear import POWER_GROUP, PluginPower
 from harness.config.power import (
@@ -15,10 +15,14 @@ from harness.config.power import (
     ProgramState,
     UsbHubPower,
 )
+from harness.config.power_web import UNIFI_OUTLET
 from harness.config.secret import Secret, SecretSource
 from harness.errors import ConfigError, HarnessError
 from harness.power.command import Expected, ReadBack
 from harness.power.port import PowerPort, Timing
+
+if TYPE_CHECKING:
+    from harness.power.web import Site
 
 
 def open_port(config: Any, *, starts: bool = True) -> PowerPort:  # noqa: PLR0911 - one per driver
@@ -98,6 +102,8 @@ def _http(config: HttpPower) -> PowerPort:
         ca=config.certificates,
         verify=config.tls == "verify",
     )
+    if config.preset == "unifi":
+        return _unifi(config, site)
     if config.preset is not None:
         dialect = PRESETS[config.preset]
     else:
@@ -105,6 +111,16 @@ def _http(config: HttpPower) -> PowerPort:
         assert on and off and state and reads  # noqa: S101, PT018 - the loader lets nothing else through
         dialect = Dialect(request(on), request(off), request(state), Reader(reads.on, reads.off, reads.json_path or ""))
     return HttpPort(site, dialect.of(config.outlet or dialect.outlet), Timing(limit=config.limit, poll=0.25))
+
+
+def _unifi(config: HttpPower, site: "Site") -> PowerPort:
+    from harness.power.unifi import UnifiPort  # noqa: PLC0415
+
+    found = UNIFI_OUTLET.fullmatch(config.outlet or "")
+    assert found is not None  # noqa: S101 - the loader lets nothing else through
+    limit = config.limit if "limit" in config.model_fields_set else 90.0
+    timing = Timing(limit=limit, poll=1.0, settle=1.0)
+    return UnifiPort(site, switch=found[2], port=int(found[3]), place=found[1] or "default", timing=timing)
 
 
 def _pdu(config: PduPower) -> PowerPort:
