@@ -141,6 +141,23 @@ class Board:
         self._shell = login(self._console, self.user, secret.reveal() if secret is not None else None)
         return self._shell
 
+    def start(self) -> Path:
+        """Switch it off and on, read its console, and judge nothing; the folder of its log. InfraError."""
+        self.release()
+        folder = self._folder = self.run.boot_folder(self.name)
+        write_json(
+            folder / "expect.json", self.expectation.model_copy(update={"until": "power"}).model_dump_json(indent=2)
+        )
+        self.gear.claim()
+        if self.gear.open_console is not None:
+            self._console = self.gear.open_console(folder, lambda _event: None, lambda _error: None)
+        power = self._power(folder, lambda _edge: None)
+        self._without_power(power, logged_in=False)
+        self.gear.prepare("login")
+        power.on()
+        self._off_since = None
+        return folder
+
     def off(self) -> None:
         """Switch the board off and stop reading its console. InfraError when the power port does not obey."""
         self.release()

@@ -97,6 +97,21 @@ def power(
 
 
 @app.command()
+def console(
+    board: Annotated[str, typer.Argument(help="The board's name in the lab.")],
+    lab: LabOption = LAB,
+    reports: ReportsOption = REPORTS,
+    power: Annotated[
+        bool, typer.Option("--power", help="Switch the board off and on first; start an emulated one for it.")
+    ] = False,
+) -> None:
+    """Talk with a board on its console, beside whoever reads it already; Ctrl-] leaves. Everything is kept."""
+    from harness.commands_console import console_board  # noqa: PLC0415
+
+    _run(lambda: console_board(board, lab=lab, reports=reports, power=power))
+
+
+@app.command()
 def watch(
     board: Annotated[str, typer.Argument(help="The board's name in the lab.")],
     lab: LabOption = LAB,

@@ -91,9 +91,10 @@ def serial_console(config: SerialConsole) -> Callable[[Path, Emit, Fail], Consol
     """A console on a serial device, a pty, a USB adapter or a serial server."""
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-        from harness.console.opening import console_log  # noqa: PLC0415 - a lab without consoles needs no pyserial
+        from harness.attaching import shared  # noqa: PLC0415 - a lab without consoles needs no pyserial
+        from harness.console.opening import console_log  # noqa: PLC0415
 
-        return console_log(config, folder, on_event=emit, on_error=fail).start()
+        return shared(console_log(config, folder, on_event=emit, on_error=fail).start(), folder, config.line)
 
     return opened
 
@@ -106,6 +107,7 @@ def emulated_console(port: str) -> Callable[[Path, Emit, Fail], ConsoleLog]:
     """
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
+        from harness.attaching import shared  # noqa: PLC0415
         from harness.console.log import ConsoleLog  # noqa: PLC0415
         from harness.console.port import BAUD, BytePort, open_port  # noqa: PLC0415
 
@@ -117,7 +119,7 @@ def emulated_console(port: str) -> Callable[[Path, Emit, Fail], ConsoleLog]:
                 raise InfraError("the emulated board's console is gone", place=port, remedy="see the emulator's log")
             return open_port(path, BAUD)
 
-        return ConsoleLog(once, folder, on_event=emit, on_error=fail, reconnect_for=0.0).start()
+        return shared(ConsoleLog(once, folder, on_event=emit, on_error=fail, reconnect_for=0.0).start(), folder)
 
     return opened
 

@@ -61,11 +61,12 @@ def real_board(lab: LabConfig, name: str, emulated: tuple[str, str] | None = Non
 
 
 @contextmanager
-def ours(lab: LabConfig, board: BoardConfig) -> Iterator[None]:
-    """The board's lease, for one command. InfraError, at once: somebody has it."""
+def ours(lab: LabConfig, board: BoardConfig, folder: Path | None = None) -> Iterator[None]:
+    """The board's lease, for one command; folder: where others find what it leaves. InfraError, at once: somebody has it."""
     from harness.sharing.leases import Leases, key_of, locks_of  # noqa: PLC0415
 
-    leases = Leases(locks_of(lab), {board.name: key_of(lab, board)}, wait=0.0, what=command())
+    run = str(folder.resolve()) if folder is not None else ""
+    leases = Leases(locks_of(lab), {board.name: key_of(lab, board)}, wait=0.0, what=command(), run=run)
     try:
         leases.take(board.name)
         yield

@@ -77,6 +77,7 @@ class ConsoleLog:
         self._changed = threading.Condition()
         self._disk_error = False
         self._listener_failed = False
+        self._after: list[Callable[[], None]] = []
 
     # -- for the one who watches a boot ------------------------------------------------------------------------------
 
@@ -105,6 +106,10 @@ class ConsoleLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def after(self, call: Callable[[], None]) -> None:
+        """`call` is called, by the reading thread, when nothing comes any more."""
+        self._after.append(call)
 
     def write(self, data: bytes) -> None:
         """Send octets, at the line's pace. InfraError when the line is lost (the reading thread tells the gap)."""
@@ -227,6 +232,9 @@ class ConsoleLog:
             for tap in self._taps:
                 tap.put(None)
             self._changed.notify_all()
+        for call in self._after:
+            with contextlib.suppress(Exception):
+                call()
 
     def _lines(self, lines: list[Line]) -> None:
         for line in lines:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One console for several: who reads it shares it, over a socket of this user's own."""
+
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.console.log import ConsoleLog
+from harness.console.share import SOCKET, ConsoleShare, attach
+from harness.errors import InfraError
+from tests.lab.doubles import Pty
+from tests.wire.test_capture import until
+
+pytestmark = pytest.mark.gear
+
+
+@pytest.fixture
+def pty() -> Iterator[Pty]:
+    line = Pty()
+    yield line
+    line.close()
+
+
+def heard(connection: socket.socket, wanted: bytes) -> bytes:
+    connection.settimeout(20)
+    got = b""
+    while wanted not in got:
+        piece = connection.recv(4096)
+        assert piece, got
+        got += piece
+    return got
+
+
+def test_visitors_see_and_type_and_the_log_keeps_all(tmp_path: Path, pty: Pty) -> None:
+    folder = tmp_path / ("long" * 40)  # longer than a Unix socket's address
+    folder.mkdir()
+    with ConsoleLog(pty.path, folder) as console:
+        share = ConsoleShare(console, folder)
+        assert stat.S_IMODE(share.path.stat().st_mode) == 0o600
+        pty.say("raspberrypi login: ")
+        until(lambda: "login" in console.tail())
+        with attach(share.path) as one, attach(share.path) as two:
+            assert heard(one, b"login: ") == b"raspberrypi login: ", "the prompt that stood there"
+            heard(two, b"login: ")
+            two.sendall(b"root\r")
+            assert pty.hear(b"root\r") == b"root\r"
+            pty.say("root\r\n# ")
+            for visitor in (one, two):
+                heard(visitor, b"# ")
+    assert not share.path.exists()
+    assert (folder / "console.log").read_bytes().endswith(b"root\r\n# ")
+
+
+def test_a_closed_console_sends_its_visitors_away(tmp_path: Path, pty: Pty) -> None:
+    console = ConsoleLog(pty.path, tmp_path).start()
+    share = ConsoleShare(console, tmp_path)
+    with attach(share.path) as visitor:
+        pty.say("last words")
+        until(lambda: "last words" in console.tail())
+        console.close()
+        visitor.settimeout(20)
+        got = b""
+        while piece := visitor.recv(4096):
+            got += piece
+        assert got == b"last words"
+    with pytest.raises(InfraError, match="nobody serves this console"):
+        attach(tmp_path / SOCKET)
+
+
+def test_a_visitor_that_does_not_read_hinders_nobody(tmp_path: Path, pty: Pty) -> None:
+    with ConsoleLog(pty.path, tmp_path) as console:
+        share = ConsoleShare(console, tmp_path)
+        with attach(share.path), attach(share.path) as reader:
+            for number in range(200):
+                pty.say(b"x" * 1000 + b"\r\n%d\r\n" % number)
+            heard(reader, b"\n199\r\n")
+        until(lambda: console.bytes_read > 200_000)
+        assert "199" in console.tail()
