@@ -184,6 +184,20 @@ class NfsMount:
 
 
 @dataclass(frozen=True, slots=True)
+class IscsiLogin:
+    """The outcome of an iSCSI login (RFC 7143, 11.13): status is Status-Class * 256 + Status-Detail, 0 for success; target is
+    the TargetName that was asked for.
+    """
+
+    t: float
+    packet: int
+    server_ip: str
+    target: str
+    status: int
+    client_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Milestone:
     """A console line that means something: its name (see `harness.console.milestones`) and the fields found in it."""
 
@@ -260,6 +274,7 @@ Event = (
     | HttpEnded
     | RootConnect
     | NfsMount
+    | IscsiLogin
     | Milestone
     | ConsoleGap
     | ClockStep

@@ -8,6 +8,7 @@ the order of the boot, then the warnings.
 from collections.abc import Callable, Iterator
 
 from harness.boot.facts import Facts, line
+from harness.boot.findings_block import BLOCK_RULES
 from harness.boot.findings_console import console_gaps, console_garbled, console_mute
 from harness.boot.findings_net import NET_RULES
 from harness.boot.findings_os import OS_RULES
@@ -108,6 +109,7 @@ RULES: tuple[Rule, ...] = (
     console_garbled,
     console_mute,
     *NET_RULES,
+    *BLOCK_RULES,
     *OS_RULES,
     late,
     console_gaps,

@@ -13,6 +13,7 @@ from harness.boot.events import (
     Ended,
     Event,
     HttpEnded,
+    IscsiLogin,
     Milestone,
     NfsMount,
     Noted,
@@ -256,12 +257,17 @@ def _root(ordered: Sequence[Event]) -> RootSeen | None:
     if first is not None and first.protocol != "nfs":
         mounts = []
     mount = next((m for m in mounts if m.status == 0), mounts[-1] if mounts else None)
-    evidence = [Evidence(source="packet", ref=e.packet, t=e.t, text=type(e).__name__) for e in (first, mount) if e]
+    logins = [event for event in ordered if isinstance(event, IscsiLogin)] if mount is None else []
+    login = next((one for one in logins if one.status == 0), logins[-1] if logins else None)
+    evidence = [
+        Evidence(source="packet", ref=e.packet, t=e.t, text=type(e).__name__) for e in (first, mount, login) if e
+    ]
+    path, status = (mount.path, mount.status) if mount else (login.target, login.status) if login else (None, None)
     return RootSeen(
         protocol="nfs" if mount is not None else (first.protocol if first is not None else None),
         server=mount.server_ip if mount is not None else (first.server_ip if first is not None else None),
-        path=mount.path if mount is not None else None,
-        status=mount.status if mount is not None else None,
+        path=path,
+        status=status,
         source=values.get("root_source"),
         fstype=values.get("root_fstype"),
         options=values.get("root_options"),

@@ -21,6 +21,8 @@ FATAL: dict[str, str] = {
 #: a mount so often, or an initramfs that could not make sense of it, will do so again. More waiting tells nothing.
 ROUNDS = 5
 REFUSALS = 3
+#: Debian's script tries an iSCSI login twice, and then waits for a disk that will not come.
+LOGIN_REFUSALS = 2
 
 #: What a kernel says that found no root file system: it had done its own part.
 NO_ROOT = re.compile(r"root fs|root device|Root-NFS")
@@ -47,6 +49,7 @@ CONSOLE_ENDS: dict[str, str] = {
     "initramfs.mount_root": "initramfs",
     "initramfs.mount_done": "root",
     "kernel.nfsroot_mounted": "root",
+    "root.mounted": "root",
     "systemd.start": "root",
     "systemd.welcome": "root",
     "login.prompt": "userspace",

@@ -6,6 +6,7 @@ A stage ends with its own evidence, or when evidence of a later stage shows that
 begin where the one before ended, so that no second of a boot is left out of the time line.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.boot import restart
@@ -17,6 +18,7 @@ from harness.boot.events import (
     FirstFrame,
     HttpAsked,
     HttpEnded,
+    IscsiLogin,
     Milestone,
     NfsMount,
     PowerEdge,
@@ -32,6 +34,7 @@ from harness.boot.marks import (
     FATAL,
     KERNEL,
     LAST_OVER_HTTP,
+    LOGIN_REFUSALS,
     NO_ROOT,
     REFUSALS,
     REFUSED,
@@ -42,6 +45,13 @@ from harness.boot.marks import (
 )
 from harness.boot.record import Evidence, HttpFetch, TftpTransfer
 from harness.boot.stages import STAGES
+
+#: Console lines of an initramfs that cannot get at its root: what it says, and how often until that is believed.
+_MOUNT_TROUBLE = {
+    "initramfs.mount_error": ("could not mount the root", REFUSALS),
+    "rbd.map_failed": ("could not map the volume", REFUSALS),
+    "iscsi.refused": ("could not log in", LOGIN_REFUSALS),
+}
 
 
 class StageTracker:
@@ -60,7 +70,7 @@ class StageTracker:
         self._initramfs_broken = False
         self._kernel: tuple[float, Evidence] | None = None
         self._rounds = 0
-        self._refusals = 0
+        self._refusals: Counter[str] = Counter()
         self._going_down = False
         self._wanted = STAGES[: STAGES.index(expectation.until) + 1]
 
@@ -124,7 +134,7 @@ class StageTracker:
                 self._delivered(event.t, one, last=KERNEL.search(one.path) is not None)
             case HttpEnded(fetch=one) if one.complete:
                 self._delivered(event.t, one, last=one.path.endswith(LAST_OVER_HTTP))
-            case RootConnect() | NfsMount():
+            case RootConnect() | NfsMount() | IscsiLogin():
                 self._root(event)
             case Milestone():
                 self._milestone(event)
@@ -247,24 +257,31 @@ class StageTracker:
         self._last_transfer = (t, Evidence(source="packet", ref=file.last_packet, t=t, text=text))
         self._kernel = self._last_transfer if last else None
 
-    def _root(self, event: RootConnect | NfsMount) -> None:
+    def _root(self, event: RootConnect | NfsMount | IscsiLogin) -> None:
         mark = self.marks["root"]
         if mark.done:
             return
         if isinstance(event, RootConnect):
             text = f"connect to {event.protocol} {event.server_ip}:{event.port}"
+        elif isinstance(event, IscsiLogin):
+            text = f"iSCSI login to {event.server_ip} {event.target} -> {event.status:#06x}"
         else:
             text = f"MOUNT {event.server_ip}:{event.path} -> {'no reply' if event.status is None else event.status}"
         if len(mark.evidence) < 6:
             mark.evidence.append(Evidence(source="packet", ref=event.packet, t=event.t, text=text))
         if isinstance(event, NfsMount) and event.status:
             self._refused(f"the NFS server refused the mount {REFUSALS} times")
-        if isinstance(event, NfsMount) and event.status == 0 and not self.expectation.has_console:
+        if (
+            isinstance(event, IscsiLogin) and event.status >> 8 == 2
+        ):  # class 2: the initiator is wrong, and will be again
+            self._refused(f"the iSCSI target refused the login {LOGIN_REFUSALS} times", LOGIN_REFUSALS)
+        if isinstance(event, NfsMount | IscsiLogin) and event.status == 0 and not self.expectation.has_console:
             self.marks.end("root", event.t, mark.evidence[-1])
 
-    def _refused(self, text: str) -> None:
-        self._refusals += 1
-        if self._refusals == REFUSALS and not self.lost:
+    def _refused(self, text: str, limit: int = REFUSALS) -> None:
+        kind = text.partition(":")[0]
+        self._refusals[kind] += 1
+        if self._refusals[kind] == limit and not self.lost:
             self.hopeless, self.failed_at = text, "root"
             self.marks["root"].note = f"given up: {text}"
 
@@ -290,8 +307,9 @@ class StageTracker:
         self._initramfs_broken |= event.name == "kernel.initramfs_error"
         if event.name == "bootloader.restart" and not self.marks["firmware"].done:
             self._round()
-        elif event.name == "initramfs.mount_error" and not self.marks["root"].done:
-            self._refused(f"the initramfs could not mount the root {REFUSALS} times: {event.text[:120]}")
+        elif event.name in _MOUNT_TROUBLE and not self.marks["root"].done:
+            what, limit = _MOUNT_TROUBLE[event.name]
+            self._refused(f"the initramfs {what} {limit} times: {event.text[:120]}", limit)
         stage_name = CONSOLE_ENDS.get(event.name)
         if stage_name is None or self.lost:
             return

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable
 
 from harness.boot.events import Milestone
-from harness.console import table_firmware, table_kernel, table_network, table_system
+from harness.console import table_firmware, table_kernel, table_network, table_storage, table_system
 from harness.console.lines import Line
 from harness.console.rule import Fields, Rule
 from harness.masking import masked
 
-RULES: tuple[Rule, ...] = table_firmware.RULES + table_network.RULES + table_kernel.RULES + table_system.RULES
+RULES: tuple[Rule, ...] = (
+    table_firmware.RULES + table_network.RULES + table_kernel.RULES + table_storage.RULES + table_system.RULES
+)
 
 #: Every milestone that a console can have.
 NAMES = frozenset(rule.name for rule in RULES)

@@ -174,23 +174,6 @@ INITRAMFS: tuple[Rule, ...] = (
     rule("initramfs.root_missing", "ALERT!", r"ALERT! {1,3}(?P<what>.{1,160}) does not exist", "initramfs-tools"),
     rule("initramfs.shell", "(initramfs)", r"(?P<text>\(initramfs\))", "initramfs-tools"),
     rule("initramfs.shell", "ropping to a shell", r"(?P<text>.{0,200}?[Dd]ropping to a shell)", "initramfs-tools"),
-    rule(
-        "iscsi.error",
-        "iscsi",
-        r"(?P<text>iscsistart: (?!.{0,80}\(15 - ).{0,80}(?:error|fail|cannot|can not|timed out).{0,120})",
-        "open-iscsi",
-    ),
-    rule(
-        "iscsi.error", "session recovery timed out", r"(?P<text>.{0,60}session recovery timed out.{0,60})", "iscsi_tcp"
-    ),
-    rule("iscsi.error", "detected conn error", r"(?P<text>.{0,60}detected conn error \(\d{1,6}\))", "iscsi_tcp"),
-    rule("rbd.error", "rbd: ", r"(?P<text>rbd: .{0,80}(?:fail|error|timed out).{0,120})", "krbd"),
-    rule(
-        "rbd.error",
-        "libceph: ",
-        r"(?P<text>libceph: .{0,80}(?:socket (?:closed|error)|wrong|fail|error|timed out).{0,120})",
-        "libceph",
-    ),
 )
 
 USERSPACE: tuple[Rule, ...] = (

@@ -12,7 +12,7 @@ from harness.boot.events import ArpMessage, Event, FirstFrame
 from harness.boot.identity import sender
 from harness.wire import dhcp, scapy_read
 from harness.wire.http import HttpTracker
-from harness.wire.roots import SERVICES, RootTracker
+from harness.wire.roots import ISCSI, SERVICES, RootTracker
 from harness.wire.scapy_read import Malformed
 from harness.wire.text import ip_text, mac_octets, mac_text
 from harness.wire.tftp import TftpTracker
@@ -205,6 +205,9 @@ class FrameDecoder:
         if self._http.segment(number, t, addresses, data, span, data[6:12], ours=ours):
             return
         payload = at + (data[at + 12] >> 4) * 4
+        if ISCSI in (int.from_bytes(addresses[8:10]), int.from_bytes(addresses[10:12])):
+            self._root.iscsi(number, t, addresses, data[:end], payload, ours=ours)
+            return
         if payload + 4 + 12 < min(end, len(data)):  # a record mark, and an RPC message behind it
             self._root.rpc(number, t, addresses, data, payload + 4, ours=ours)
 

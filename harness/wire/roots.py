@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The root file system on the wire: connections to storage services, and NFS mounts (MOUNT protocol, RFC 1813
-appendix I, over ONC RPC, RFC 5531), recognised by their own octets: mountd may listen on any port.
+appendix I, over ONC RPC, RFC 5531), recognised by their own octets: mountd may listen on any port; logins to iSCSI targets
+(RFC 7143).
 """
 
 import struct
 from collections.abc import Callable
 
-from harness.boot.events import Event, NfsMount, RootConnect
+from harness.boot.events import Event, IscsiLogin, NfsMount, RootConnect
 from harness.wire.text import ip_text, shown
 
 SERVICES = {2049: "nfs", 3260: "iscsi", 3300: "ceph", 6789: "ceph", 10809: "nbd"}
@@ -19,6 +20,14 @@ _IS_REPLY = (1).to_bytes(4)
 _MAX_REMEMBERED = 256
 _MAX_PATH = 1024  # MNTPATHLEN
 
+ISCSI = 3260
+#: Ports of Ceph's OSDs (ms_bind_port_min, ms_bind_port_max): what a volume's data travels to.
+OSD_PORTS = (6800, 7568)
+_LOGIN_REQUEST, _LOGIN_RESPONSE = 0x03, 0x23
+_BHS = 48  # basic header segment
+_TRANSIT_TO_FULL_FEATURES = 0x83  # T, and NSG 3
+_MAX_NAME = 223  # RFC 7143, 4.2.7.1
+
 DENIED = -1
 """Status of a mount that RPC itself refused (authentication, no such program): no mount status exists then."""
 
@@ -28,6 +37,7 @@ class RootTracker:
         self._emit = emit
         self._connections: dict[bytes, None] = {}
         self._mounts: dict[tuple[bytes, int], str] = {}  # (server's IP, xid) -> path
+        self._logins: dict[bytes, str] = {}  # addresses of a connection -> its target
 
     def connect(self, number: int, t: float, addresses: bytes, sequence: bytes) -> None:
         """A first packet (TCP SYN) to a storage port; addresses: IPs and ports as in the packet, 12 octets; sequence:
@@ -45,6 +55,30 @@ class RootTracker:
             del self._connections[next(iter(self._connections))]
         self._connections[key] = None
         return True
+
+    def iscsi(self, number: int, t: float, addresses: bytes, data: bytes, at: int, *, ours: bool) -> None:
+        """A TCP segment of an iSCSI connection whose payload begins at `data[at:]`; ours: sent by a board that is watched.
+
+        A login begins a connection, and its PDUs are small: each has a segment of its own.
+        """
+        if len(data) < at + _BHS:
+            return
+        opcode = data[at] & 0x3F
+        if ours and opcode == _LOGIN_REQUEST and addresses not in self._logins:
+            length = int.from_bytes(data[at + 5 : at + 8])
+            words = data[at + _BHS : at + _BHS + length].split(b"\0")
+            target = next((word[11:] for word in words if word.startswith(b"TargetName=")), b"")
+            if len(self._logins) >= _MAX_REMEMBERED:
+                del self._logins[next(iter(self._logins))]
+            self._logins[addresses] = shown(target[:_MAX_NAME])
+        elif opcode == _LOGIN_RESPONSE:
+            connection = addresses[4:8] + addresses[0:4] + addresses[10:12] + addresses[8:10]
+            status = int.from_bytes(data[at + 36 : at + 38])
+            done = status != 0 or data[at + 1] & _TRANSIT_TO_FULL_FEATURES == _TRANSIT_TO_FULL_FEATURES
+            target_name = self._logins.pop(connection, None) if done else None
+            if target_name is not None:
+                server, client = ip_text(addresses[0:4]), ip_text(addresses[4:8])
+                self._emit(IscsiLogin(t, number, server, target_name, status, client))
 
     def rpc(self, number: int, t: float, addresses: bytes, data: bytes, at: int, *, ours: bool) -> None:
         """RPC message at `data[at:]`; ours: sent by a board that is watched."""

@@ -175,7 +175,7 @@ def test_kernel_initramfs_systemd_login() -> None:
         ("iscsistart: initiator reported error (24 - iSCSI login failed due to authorization failure)", "iscsi.error", {}),
         ("iscsistart: initiator reported error (15 - session exists)", "", {}),
         ("rbd: sysfs write failed", "rbd.error", {}),
-        ("[    9.100000] libceph: mon0 (1)10.77.0.1:6789 socket closed (con state V1_BANNER)", "rbd.error", {}),
+        ("[    9.100000] libceph: mon0 (1)10.77.0.1:6789 socket closed (con state V1_BANNER)", "rbd.no_answer", {}),
         ("You are in emergency mode. After logging in, type", "systemd.emergency", {"text": "emergency mode"}),
         ("Give root password for maintenance", "systemd.emergency", {}),
         ("[   20.1] systemd[1]: ssh.service", "", {}),

@@ -429,3 +429,10 @@ def test_filter_for_one_board_on_a_mirror_port() -> None:
     assert text.startswith("(ether host dc:a6:32:01:02:03 or ether multicast) and not (tcp and (port 2049")
     with pytest.raises(ValueError, match="not a MAC"):
         boot_filter("dc:a6")
+
+
+def test_the_bulk_of_every_storage_service_stays_out() -> None:
+    text = boot_filter()
+    for port in ("port 2049", "port 3260", "port 6789", "portrange 6800-7568"):
+        assert port in text
+    assert text.endswith("and greater 401)")

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from harness.boot.events import NfsMount, RootConnect
+from harness.boot.events import IscsiLogin, NfsMount, RootConnect
 from harness.wire.roots import DENIED
 from tests.wire.frames import PI, PI_IP, SERVER, SERVER_IP, Wire, ethernet, from_pi, from_server, ip, tcp
 
@@ -105,3 +105,52 @@ def test_path_that_lies_about_its_length() -> None:
     lie = call()[:-24] + struct.pack("!I", 0xFFFFFFFF) + b"/\x1b[2J"
     (one,) = Wire().send(from_pi(800, 20048, lie)).of(NfsMount)
     assert one.path.endswith("/\\x1b[2J")
+
+
+TARGET = "iqn.2026-01.lab.piboot:91cdf03d"
+
+
+def login_request(*words: str, stage: int = 0x81) -> bytes:
+    """A Login Request PDU (RFC 7143, 11.12): opcode 0x03, immediate; its text in the data segment."""
+    text = b"".join(word.encode() + b"\0" for word in words)
+    return bytes([0x43, stage, 0, 0, 0]) + len(text).to_bytes(3) + bytes(40) + text + bytes(-len(text) % 4)
+
+
+def login_response(status: int, flags: int = 0x87) -> bytes:
+    """A Login Response PDU (11.13): opcode 0x23, Status-Class and Status-Detail at octet 36."""
+    return bytes([0x23, flags]) + bytes(34) + status.to_bytes(2) + bytes(10)
+
+
+@pytest.mark.parametrize("status", [0, 0x0201, 0x0203, 0x0301])
+def test_an_iscsi_login_and_its_outcome(status: int) -> None:
+    asked = login_request("InitiatorName=iqn.x:pi", f"TargetName={TARGET}", "AuthMethod=CHAP,None")
+    wire = Wire().send(
+        pi_tcp(3260, SYN),
+        pi_tcp(3260, ACK, asked),
+        server_tcp(3260, login_response(0, flags=0x00)),  # the negotiation goes on
+        pi_tcp(3260, ACK, login_request("CHAP_A=5")),
+        server_tcp(3260, login_response(status)),
+        server_tcp(3260, login_response(status)),  # repeated by TCP
+    )
+    (login,) = wire.of(IscsiLogin)
+    assert (login.target, login.status, login.server_ip, login.packet) == (TARGET, status, SERVER_IP, 5)
+
+
+def test_what_is_no_login_is_nothing() -> None:
+    wire = Wire().send(
+        server_tcp(3260, login_response(0x0201)),  # to nobody's request
+        pi_tcp(3260, ACK, b"\x43\x81"),
+        pi_tcp(3260, ACK, login_request("TargetName=" + "x" * 4000)[:60]),
+        server_tcp(3260, bytes(48)),
+        server_tcp(3260, login_response(0)),
+    )
+    assert [login.target for login in wire.of(IscsiLogin)] == ["x"]
+
+
+def test_a_hostile_name_of_a_target_is_bounded_and_shown() -> None:
+    wire = Wire().send(
+        pi_tcp(3260, ACK, login_request("TargetName=\x1b[2J" + "x" * 1000)), server_tcp(3260, login_response(0))
+    )
+    (login,) = wire.of(IscsiLogin)
+    assert login.target.isprintable()
+    assert len(login.target) < 300
