@@ -25,19 +25,20 @@ def _octets(*pieces: bytes) -> int:
 
 @pytest.mark.parametrize(("sent", "read"), [(a, b) for a, b in product(RATES, RATES) if a != b])
 def test_a_wrong_rate(sent: int, read: int) -> None:
-    heard = sampled(TEXT[:1500], sent, read)
+    length = max(20, min(1000, 1500 * sent // read))  # a fast reader hears each bit many times
+    heard = sampled(TEXT[:length], sent, read)
     assert _octets(heard) > 0.75 * len(heard)
 
 
 @pytest.mark.parametrize("rate", RATES)
 def test_the_right_rate(rate: int) -> None:
-    assert sampled(TEXT[:1500], rate, rate) == TEXT[:1500]
+    assert sampled(TEXT[:200], rate, rate) == TEXT[:200]
     assert _octets(TEXT) == 0
 
 
 def test_a_small_difference_is_none() -> None:
     """Real clocks differ: 2 % are read without a fault."""
-    assert sampled(TEXT[:1500], 115200, 117500) == TEXT[:1500]
+    assert sampled(TEXT[:500], 115200, 117500) == TEXT[:500]
 
 
 def test_text_of_other_languages_and_terminals() -> None:
