@@ -255,30 +255,14 @@ class Lab(AbstractContextManager["Lab"]):
         if server_name not in self._rigs:
             from harness.images import boot_set  # noqa: PLC0415 - real labs need none of this
             from harness.images.flavours import with_initramfs  # noqa: PLC0415
-            from harness.servers import Rig, TopologyOptions, VirtualBoard, topology_named  # noqa: PLC0415
+            from harness.servers import Rig, TopologyOptions, topology_named  # noqa: PLC0415
+            from harness.virtual_boards import virtual_board  # noqa: PLC0415
 
             server = self.config.servers[server_name]
             if not isinstance(server, EmulatedServer):
                 raise ConfigError(f"server {server_name} is not emulated", place=self.config.path)
             boards = [
-                VirtualBoard(
-                    name=config.name,
-                    model=config.model,
-                    serial_number=config.serial_number,
-                    mac=config.mac,
-                    revision=config.revision or MODELS[config.model].revision,
-                    speed=config.speed,
-                    machine=config.emulation.machine,
-                    memory=config.emulation.memory,
-                    eeprom={key: str(value) for key, value in config.eeprom.settings().items()},
-                    bootloader=config.bootloader or "",
-                    otp={
-                        **config.otp.model_dump(),
-                        "strict": config.emulation.strict,
-                        "sd_card": config.sd_card,
-                    },
-                    files=config.emulation.boot_files,
-                )
+                virtual_board(config)
                 for name in self._names
                 if (config := self.config.boards[name]).server == server_name
             ]

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from harness.config.console import EmulatedConsole, SerialConsole
 from harness.config.eeprom import Eeprom, ReleaseDate, check_eeprom
+from harness.config.faults import WireFaults
 from harness.config.gear import (
     Console,
     EmulatedPower,
@@ -58,12 +59,18 @@ class EmulationDefaults(Section):
     """How many virtual machines of this lab may run at once on this machine, over all pytest workers; further boards wait for
     their turn, before power-on. A board gives its turn back when it is switched off."""
 
+    wire: WireFaults | None = Field(default=None, examples=[{"lose_data": [5]}])
+    """What is wrong with the boards' cables; nothing when absent."""
+
 
 class BoardEmulation(Section):
     """How one emulated board runs."""
 
     speed: Speed | None = None
     """As `emulation.speed`, for this board."""
+
+    wire: WireFaults | None = Field(default=None, examples=[{"spanning_tree": 30.0}])
+    """As `emulation.wire`, for this board; `{}` is a sound cable."""
 
     machine: Literal["virt", "raspi3b", "raspi4b"] = "virt"
     """QEMU machine that the received kernel is booted in. `virt` is fast and makes its own device tree. `raspi3b`, for a
@@ -179,6 +186,7 @@ class BoardConfig(Section):
 
     _name: str = PrivateAttr("")
     _speed: float = PrivateAttr(1.0)
+    _cable: WireFaults | None = PrivateAttr(None)
 
     @property
     def name(self) -> str:
@@ -188,6 +196,11 @@ class BoardConfig(Section):
     @property
     def emulated(self) -> bool:
         return isinstance(self.power, EmulatedPower)
+
+    @property
+    def cable(self) -> WireFaults | None:
+        """What is wrong with an emulated board's cable; None for nothing."""
+        return self._cable if self.emulated and self._cable != WireFaults() else None
 
     @property
     def speed(self) -> float:
@@ -236,6 +249,7 @@ class LabConfig(Section):
         for name, board in self.boards.items():
             board._name = name
             board._speed = board.emulation.speed or self.emulation.speed
+            board._cable = self.emulation.wire if board.emulation.wire is None else board.emulation.wire
         return self
 
     @property

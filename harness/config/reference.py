@@ -15,6 +15,7 @@ START, END = "<!-- keys: made by python -m harness.config.reference -->", "<!-- 
 _SECTIONS = (
     ("Top level", "LabConfig"),
     ("`emulation:`", "EmulationDefaults"),
+    ("`emulation: wire:`", "WireFaults"),
     ("`wires: NAME:` with `kind: emulated`", "EmulatedWire"),
     ("`wires: NAME:` with `kind: interface`", "InterfaceWire"),
     ("`wires: NAME:` with `kind: ssh`", "SshWire"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.servers.board import BoardPort, BootSetLike, VirtualBoard
+    from harness.servers.cable import Faults
     from harness.servers.keeper_client import Keeper
     from harness.servers.process import Process
     from harness.servers.programs import Requirement, requirements
@@ -25,6 +26,7 @@ _HOMES = {
     "BootSetLike": "board",
     "Dnsmasq": "services.dnsmasq",
     "DnsmasqOptions": "services.dnsmasq",
+    "Faults": "cable",
     "Keeper": "keeper_client",
     "Nfs": "services.nfs",
     "Process": "process",
@@ -51,6 +53,7 @@ __all__ = [
     "BootSetLike",
     "Dnsmasq",
     "DnsmasqOptions",
+    "Faults",
     "Keeper",
     "Nfs",
     "Process",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import ConfigError
+from harness.servers.cable import Faults
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _SERIAL = re.compile(r"[0-9a-f]{8}")
@@ -45,7 +46,7 @@ class VirtualBoard:
 
     speed: how much faster than a real board its waits are. files: "folder", its boot files lie where its bootloader asks for
     them first, or "root", in the TFTP root, which it falls back to. machine: the QEMU machine; memory in MiB. otp: net_boot,
-    usb_boot_timeout, strict and sd_card of a board that starts from its ROM.
+    usb_boot_timeout, strict and sd_card of a board that starts from its ROM. cable: what is wrong with it, None for nothing.
     Raises ConfigError for a name, serial number or MAC that cannot be.
     """
 
@@ -61,6 +62,7 @@ class VirtualBoard:
     bootloader: str = ""
     otp: Mapping[str, Any] = field(default_factory=dict)
     files: str = "folder"
+    cable: Faults | None = None
 
     def __post_init__(self) -> None:
         for what, value, pattern, form in (

@@ -106,8 +106,8 @@ class Keeper(AbstractContextManager["Keeper"]):
         """Plug interface `name` of a host (it is made) into `port` (it is made) of a switch."""
         self._call("add_cable", host=host, name=name, bridge_host=bridge_host, bridge=bridge, port=port)
 
-    def add_tap(self, host: str, name: str, bridge: str) -> None:
-        """A port of a switch that a program on the same host opens as its network card."""
+    def add_tap(self, host: str, name: str, bridge: str = "") -> None:
+        """A port of a switch (or of nothing yet) that a program on the same host opens as its network card."""
         try:
             self._call("add_tap", host=host, name=name, bridge=bridge)
         except CallError as error:

@@ -87,7 +87,7 @@ class Network:
         self._up(host, name)
 
     def add_tap(self, host: str, name: str, bridge: str) -> None:
-        """A persistent tap as a port of a bridge, up; it has a carrier only while a process holds it open."""
+        """A persistent tap, up; it has a carrier only while a process holds it open. bridge: whose port it is; "" for none."""
         with self.inside(host):
             fd = os.open(_TUN, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -95,7 +95,8 @@ class Network:
                 fcntl.ioctl(fd, _TUNSETPERSIST, 1)
             finally:
                 os.close(fd)
-        self._enslave(host, name, bridge)
+        if bridge:
+            self._enslave(host, name, bridge)
         self._up(host, name)
 
     def add_address(self, host: str, name: str, address: str) -> None:

@@ -19,6 +19,7 @@ from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process
 from harness.servers.roots import RootStore
 from harness.servers.scratch import Scratch
+from harness.servers.services.cable import BadCable
 from harness.servers.services.service import Service
 from harness.servers.topologies import topology_named
 from harness.servers.topology import ServerFacts, Site, Topology
@@ -117,6 +118,7 @@ class Rig(AbstractContextManager["Rig"]):
         if roots is not None:
             for board in self.boards.values():
                 roots.serve(board)
+        self._connect_boards()
         # Not for the switch's own interface, which takes up to a second more and which no board speaks to.
         self.keeper.wait_up(CLIENT, ports)
 
@@ -128,9 +130,22 @@ class Rig(AbstractContextManager["Rig"]):
         for host in self.topology.hosts:
             self.add_host(host.name, host.address, host.interface)
             ports.append(f"to-{host.name}")
-        for number in range(len(self.boards)):
-            keeper.add_tap(CLIENT, f"tap-{number}", SWITCH)
+        for number, board in enumerate(self.boards.values()):
+            if board.cable is None:
+                keeper.add_tap(CLIENT, f"tap-{number}", SWITCH)
+            else:
+                keeper.add_tap(CLIENT, f"tap-{number}")
+                keeper.add_cable(CLIENT, f"cable-{number}", CLIENT, SWITCH, f"to-tap-{number}")
+                ports.append(f"to-tap-{number}")
         return ports
+
+    def _connect_boards(self) -> None:
+        """The bad cables carry, each in its way."""
+        for number, board in enumerate(self.boards.values()):
+            if board.cable is not None:
+                ends = {"tap": f"tap-{number}", "switch": f"cable-{number}"}
+                cable = BadCable(self.keeper, CLIENT, self.logs, board=board.name, faults=board.cable, **ends)
+                self.add_service(cable)
 
     # What there is ------------------------------------------------------------------------------------------------------
 
