@@ -29,5 +29,4 @@ def _cable(config: BoardConfig) -> Faults | None:
     if config.cable is None:
         return None
     faults = config.cable.model_dump()
-    faults |= {"rate": faults["rate"] or 0, "spanning_tree": faults["spanning_tree"] / config.speed}
-    return Faults(**faults)
+    return Faults(**{**faults, "rate": config.cable.rate or 0})

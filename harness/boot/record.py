@@ -98,7 +98,8 @@ class TftpTransfer(Part):
     "early terminate" (a probe: the client only asked whether the file is there), "client error", "timeout" (given
     up), "incomplete" (the capture ends in it). kind: "get", or "probe" (ended by the client on purpose after OACK or
     the first block). bytes: of file content that was acknowledged; blocks: DATA blocks without repetitions;
-    retransmissions: repeated DATA and repeated RRQ. path: as on the wire; asked_by: "rom", "bootcode.bin",
+    retransmissions: repeated DATA and RRQ, and repeated ACK that asked for a lost block again, and DATA that
+    came so late that it had been lost before. path: as on the wire; asked_by: "rom", "bootcode.bin",
     "start.elf", "eeprom", "start4.elf", "u-boot", "uefi", "ipxe", "os", or "" when not known.
     """
 

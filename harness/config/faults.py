@@ -37,8 +37,8 @@ class WireFaults(Section):
     )
     """Bits per second, each way: 10_000_000 is a port that negotiated 10 Mbit/s. What would wait longer than 0.4 s is lost."""
     spanning_tree: Annotated[float, Field(strict=True, ge=0, le=600)] = Field(default=0.0, examples=[30.0])
-    """Seconds of silence after the link came up, as a switch port without portfast has them (usually 30). Like a bootloader's
-    waiting times they pass faster by `speed`."""
+    """Seconds of silence each time the link comes up, as a switch port without portfast has them (usually 30); `speed` makes them
+    no shorter, nor what boards wait for an answer."""
     seed: Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)] = 1
     """Where the random faults begin."""
 

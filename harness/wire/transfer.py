@@ -26,6 +26,10 @@ PROGRESS_EVERY = 0.25
 GIVE_UP = 5.0
 """A client that was silent for so many seconds when the capture ended had given up: real ones repeat after 2 s."""
 
+_LATE = 0.9
+"""A block that comes so many seconds after it was asked for was lost before, and sent again by the server's clock: a second or
+more in all of them (dnsmasq 2, tftpd-hpa 1, atftpd 5)."""
+
 _MAX_AHEAD = 64
 """Blocks kept that came before their turn; a lock-step client never has one."""
 
@@ -82,6 +86,9 @@ class Transfer:
         self.blocks = self.bytes = 0
         self._last = 0  # number of the last acknowledged block, 16 bits
         self._pending: dict[int, bytes] = {}
+        # The block whose ACK the client owes once more, and the block that it has asked for again: -1 for none. What the other
+        # side then repeats is an answer, not a second loss.
+        self._owed = self._awaited = -1
         self._hash = hashlib.sha256()
         self._whole = True  # every octet so far went into the hash
 
@@ -94,6 +101,7 @@ class Transfer:
             if block == (self._last + 1) & 0xFFFF and block not in self._pending:
                 content = data[start + 4 : start + size]
                 self._pending[block] = content
+                self.retransmissions += t - self.client_seen > _LATE
                 if len(content) != size - 4:
                     self._cut(number, block, content, size - 4)
             else:
@@ -112,7 +120,8 @@ class Transfer:
             self._last = 0  # some servers go on with 1, not 0, after block 65535
         ahead = (block - self._last) & 0xFFFF
         if block in self._pending or ahead == 0 or ahead > 0x8000:
-            self.retransmissions += 1
+            self.retransmissions += block != self._awaited
+            self._owed, self._awaited = block, -1
         elif ahead <= max(self._window, _MAX_AHEAD):
             self._pending[block] = content
             if len(content) != size:
@@ -128,6 +137,7 @@ class Transfer:
         self._pending[block] = content.ljust(size, b"\0")
 
     def _agree(self, number: int, payload: bytes) -> None:
+        self._owed = 0
         if self.oack or self.blocks:
             return  # repeated because the client's ACK 0 was lost
         self.oack = True
@@ -168,6 +178,11 @@ class Transfer:
                     self._progress(t)
             elif block != self._last:
                 self._acknowledge(number, t, block)
+            elif block == self._owed:
+                self._owed = -1
+            else:  # it has waited: a block was lost before it came to where the capture is made
+                self.retransmissions += 1
+                self._awaited = (block + 1) & 0xFFFF
         elif op == ERROR:
             code, text = self._error(number, data[start + 2 : start + size])
             self._ended_by_client(t, code, text)

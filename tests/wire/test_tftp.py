@@ -70,6 +70,35 @@ def test_whole_file_is_complete_with_size_digest_and_speed() -> None:
     assert wire.decoder.malformed == []
 
 
+@pytest.mark.parametrize(
+    ("middle", "count"),
+    [
+        ([got(1), block(2, b"b" * 8)], 1),  # DATA 2 was lost before it came here: the board asks again
+        ([block(1, b"a" * 1468), got(1), block(2, b"b" * 8)], 1),  # the server repeats, the board answers it
+        ([block(2, b"b" * 8), got(1), block(2, b"b" * 8)], 1),  # DATA 2 was lost behind this place
+        ([block(2, b"b" * 8), block(2, b"b" * 8)], 1),  # DATA 2 or its ACK was lost: the server was first
+        ([got(1), got(1), block(2, b"b" * 8)], 2),
+        ([block(1, b"a" * 1468), got(1), got(1), block(2, b"b" * 8)], 2),
+        ([block(2, b"b" * 8)], 0),
+    ],
+)
+def test_a_loss_is_counted_once_on_whichever_side_of_it_the_capture_is_made(middle: list[bytes], count: int) -> None:
+    wire = Wire().send(request(), agree(1476), got(0), block(1, b"a" * 1468), got(1), *middle, got(2))
+    assert (wire.transfer.result, wire.transfer.retransmissions) == ("complete", count)
+
+
+def test_a_block_that_the_servers_clock_sent_again_came_late() -> None:
+    wire = Wire().send(request(), agree(1476), got(0), block(1, b"a" * 1468), got(1))
+    wire.t += 2.0
+    wire.send(block(2, b"b" * 8), got(2))
+    assert (wire.transfer.result, wire.transfer.retransmissions) == ("complete", 1)
+
+
+def test_an_acknowledgement_of_the_options_that_is_asked_for_again_is_counted_once() -> None:
+    wire = Wire().send(request(), agree(), got(0), agree(), got(0), got(0), block(1, b"a" * 10), got(1))
+    assert (wire.transfer.result, wire.transfer.retransmissions) == ("complete", 1)
+
+
 def test_digest_counts_only_what_was_acknowledged() -> None:
     wire = Wire().send(request(), agree(3000), got(0), block(1, b"a" * 1468), got(1), block(2, b"b" * 1468)).finish()
     assert (wire.transfer.result, wire.transfer.bytes) == ("incomplete", 1468)

@@ -44,7 +44,11 @@ class Cable:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._random = {way: random.Random(f"{faults.seed} {way}") for way in (True, False)}  # noqa: S311 - not a secret
+        # One for what happens to a frame, and one for when it arrives, each way.
+        self._random, self._jitter = (
+            {way: random.Random(f"{faults.seed} {use} {way}") for way in (True, False)}  # noqa: S311 - not a secret
+            for use in ("fate", "jitter")
+        )
         self._free = {True: 0.0, False: 0.0}
         self._silent_until = 0.0
         self._data = DataBlocks()
@@ -74,8 +78,8 @@ class Cable:
         for _ in range(2 if again else 1):
             through = self._squeezed(len(frame), now, to_board)
             if through is not None:
-                late = 0.0 if first else faults.delay + dice.uniform(-faults.jitter, faults.jitter)
-                times.append(through + max(0.0, late))
+                jitter = self._jitter[to_board].uniform(-faults.jitter, faults.jitter)
+                times.append(through + (0.0 if first else max(0.0, faults.delay + jitter)))
         return times
 
     def _squeezed(self, octets: int, now: float, to_board: bool) -> float | None:

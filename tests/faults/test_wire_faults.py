@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bad cables: what a board makes of them, by its model, and what the judge says. Real frames, lost and late for real."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.boot.record import BootRecord
+from harness.lab import Lab
+from harness.result import Boot
+from tests.faults.conftest import BOARD, lab_config
+
+pytestmark = pytest.mark.netns
+
+OpenLab = Callable[..., Lab]
+
+
+def boot(open_lab: OpenLab, faults: str, *, budgets: str = "", model: str = "pi4", until: str = "firmware") -> Boot:
+    words = {"emulation: {speed: 50}": f"emulation: {{speed: 50, wire: {faults}}}"}
+    if budgets:
+        words["{link: 5, dhcp: 5, firmware: 20,"] = "{" + budgets + ","
+    if model != "pi4":
+        words |= {"model: pi4": f"model: {model}", "e4:5f:01:09:02:f7": "b8:27:eb:cd:f0:3d"}
+    lab = open_lab(lab_config(**words))
+    done = lab.board(BOARD).boot(until=until)
+    assert done.record.capture is not None
+    assert done.record.capture.dropped == 0
+    return done
+
+
+def again(record: BootRecord) -> dict[str, int]:
+    return {one.path.split("/")[-1]: one.retransmissions for one in record.tftp if one.complete and one.blocks > 5}
+
+
+def test_exactly_one_block_of_each_file_is_lost_and_sent_again(open_lab: OpenLab) -> None:
+    done = boot(open_lab, "{lose_data: [5]}", budgets="link: 5, dhcp: 5, firmware: 60")
+    assert done.verdict == "passed", done.record.reason
+    sent_again = again(done.record)
+    assert set(sent_again.values()) == {1}, sent_again
+    assert {"start4.elf", "kernel8.img"} <= sent_again.keys()
+
+
+def test_a_block_that_arrives_twice_is_acknowledged_twice_and_harms_nobody(open_lab: OpenLab) -> None:
+    done = boot(open_lab, "{duplicate_data: [5]}")
+    assert done.verdict == "passed", done.record.reason
+    assert set(again(done.record).values()) == {1}
+    assert "Duplicate block" in done.console.text
+
+
+@pytest.mark.slow
+def test_a_tenth_of_all_frames_lost_is_a_boot_that_does_not_get_far(open_lab: OpenLab) -> None:
+    done = boot(open_lab, "{loss: 0.1}", budgets="link: 5, dhcp: 10, firmware: 15")
+    assert done.verdict == "failed(firmware)", done.record.reason
+    assert sum(one.retransmissions for one in done.record.tftp) > 0
+
+
+@pytest.mark.slow
+def test_late_and_disordered_frames_only_take_longer(open_lab: OpenLab) -> None:
+    """Lock-step TFTP has one block on its way: nothing can overtake it."""
+    done = boot(open_lab, "{delay: 0.0004, jitter: 0.0002, reorder: 0.25}", budgets="link: 5, dhcp: 5, firmware: 90")
+    assert done.verdict == "passed", done.record.reason
+    kernel = next(one for one in done.record.tftp if one.complete and one.path.endswith("kernel8.img"))
+    assert (kernel.end - kernel.start) / kernel.blocks > 2 * 0.0002
+    assert kernel.retransmissions == 0
+
+
+def test_spanning_tree_holds_up_a_pi_4_until_it_asks_again(open_lab: OpenLab) -> None:
+    done = boot(open_lab, "{spanning_tree: 6}", budgets="link: 5, dhcp: 30, firmware: 20")
+    assert done.verdict == "passed", done.record.reason
+    dhcp = done.stages.dhcp
+    assert dhcp.duration is not None
+    assert dhcp.duration > 4.0
+    assert sum(exchange.discovers for exchange in done.record.dhcp if exchange.client == "firmware") > 1
+
+
+@pytest.mark.slow
+def test_spanning_tree_outlasts_the_boot_rom_of_a_3b_plus(open_lab: OpenLab) -> None:
+    """Five tries, five seconds apart, then silence: the port forwards when nobody asks any more."""
+    done = boot(open_lab, "{spanning_tree: 30}", budgets="link: 5, dhcp: 45, firmware: 20", model="pi3bplus")
+    assert done.verdict == "failed(dhcp)", done.record.reason
+    assert sum(exchange.discovers for exchange in done.record.dhcp) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+def test_ten_megabits_are_slow_and_enough(open_lab: OpenLab) -> None:
+    done = boot(open_lab, "{rate: 10000000}", budgets="link: 5, dhcp: 5, firmware: 120", until="login")
+    assert done.verdict == "passed", done.record.reason
+    kernel = next(one for one in done.record.tftp if one.complete and one.path.endswith("kernel8.img"))
+    assert 0.5e6 < kernel.bytes / (kernel.end - kernel.start) < 1.25e6
