@@ -23,6 +23,9 @@ def console_checks(board: str, console: SerialConsole, probes: Probes) -> Iterat
         yield _server(board, console, probes)
         return
     name, why = f"console {console.line}", f"reading {board}"
+    if (fault := probes.console_fault(console)) is not None:
+        yield Check(name, False, fault.what, fault.remedy, why)
+        return
     device = console.port
     if device is None:
         try:

@@ -139,11 +139,13 @@ class Probes:
         return device_of(console)
 
     def console_fault(self, console: SerialConsole) -> HarnessError | None:
-        """What is wrong with a console's line: it is opened, and closed again."""
-        from harness.console.opening import open_line  # noqa: PLC0415 - as above
+        """What is wrong with a console: its milestones are looked up; of a serial server, its line is opened and closed again."""
+        from harness.console.opening import check_milestones, open_line  # noqa: PLC0415 - as above
 
         try:
-            open_line(console).close()
+            check_milestones(console)
+            if console.url is not None:
+                open_line(console).close()
         except HarnessError as error:
             return error
         return None

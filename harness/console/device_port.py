@@ -30,7 +30,7 @@ class DevicePort(Polled):
     def __init__(self, device: str, baud: int) -> None:
         self.name = device
         self._serial = _open(device, baud)
-        self._exclusive = not _is_pty(device)
+        self._exclusive = not _is_pty(device)  # a line of its own, not one end of a program's
         if self._exclusive and (others := holders(device)):
             self._serial.close()
             raise _busy(device, held_by(others))
@@ -87,8 +87,13 @@ class DevicePort(Polled):
             raise PortGone(reason_of(error)) from error
 
     def send_break(self, seconds: float = BREAK) -> None:
+        """ConfigError: a pty has none, and a SysRq key after it would be typed into the shell."""
         if self._closed:
             raise PortGone("the port is closed")
+        if not self._exclusive:
+            raise ConfigError(
+                f"no break can be sent over {self.name}: it is a pty", remedy="try it on a board with a serial line"
+            )
         try:
             self._serial.break_condition = True
             time.sleep(seconds)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.console.text import clean
+
 #: Where programs that lock as UUCP did (minicom, cu, ser2net) leave their process id: FHS 5.9.
 _UUCP = ("/run/lock", "/var/lock")
 
@@ -68,5 +70,6 @@ def _uucp(device: str) -> list[int]:
 
 def _name(pid: int) -> str:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip() or "a process"
+        # Any program may call itself what it likes.
+        return clean(Path(f"/proc/{pid}/comm").read_bytes().strip()) or "a process"
     return "a process"

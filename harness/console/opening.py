@@ -32,13 +32,7 @@ def console_log(
     on_error: Callable[[HarnessError], None],
 ) -> ConsoleLog:
     """The log of a console in `folder`, not started yet. ConfigError: `baud_after` names no milestone."""
-    for name in config.baud_after:
-        if name not in NAMES:
-            family = ", ".join(sorted(known for known in NAMES if known.split(".")[0] == name.split(".")[0]))
-            raise ConfigError(
-                f"there is no milestone {name!r}: baud_after would never happen",
-                remedy=f"choose of: {family or ', '.join(sorted(NAMES))}",
-            )
+    check_milestones(config)
     return ConsoleLog(
         lambda: open_line(config),
         folder,
@@ -50,3 +44,14 @@ def console_log(
         pace=Pace(config.send.char_delay, config.send.line_delay, config.send.chunk),
         reconnect_for=config.reconnect,
     )
+
+
+def check_milestones(config: SerialConsole) -> None:
+    """ConfigError: the rate of a line is to change at a milestone that there is none of."""
+    for name in config.baud_after:
+        if name not in NAMES:
+            family = ", ".join(sorted(known for known in NAMES if known.split(".")[0] == name.split(".")[0]))
+            raise ConfigError(
+                f"there is no milestone {name!r}: baud_after would never happen",
+                remedy=f"choose of: {family or ', '.join(sorted(NAMES))}",
+            )

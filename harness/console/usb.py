@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness.console.text import clean
 from harness.errors import ConfigError, InfraError
 
 #: Where udev puts names that stay.
@@ -86,7 +87,8 @@ def describe(adapter: Adapter) -> str:
     parts = [adapter.product or "adapter", f"vid {_hex(adapter.vid)}", f"pid {_hex(adapter.pid)}"]
     parts += [f"serial {adapter.serial_number}"] if adapter.serial_number else []
     parts += [f"at {adapter.location}"] if adapter.location else []
-    return f"{adapter.device}: {', '.join(parts)}"
+    # What an adapter says of itself may be anything.
+    return f"{adapter.device}: {clean(', '.join(parts).encode('utf-8', 'backslashreplace'))[:200]}"
 
 
 def _by_link(identity: Identity, folder: Path) -> str | None:

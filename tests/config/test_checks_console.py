@@ -85,6 +85,13 @@ def test_one_thing_is_wrong(text: dict[str, object], bench: Bench, found: str, r
     assert remedy in check.remedy
 
 
+def test_a_milestone_that_there_is_not() -> None:
+    text: dict[str, object] = {**DEVICE, "baud_after": {"firmware.start_so": 921600}}
+    check = _checks(text, Probes())[0]
+    assert (check.ok, "no milestone 'firmware.start_so'" in check.found) == (False, True)
+    assert "firmware.start_os" in check.remedy
+
+
 def test_modem_manager_is_a_note_for_usb_adapters_only() -> None:
     bench = Bench(units=frozenset({"ModemManager.service"}))
     assert [(c.name, c.ok) for c in _checks(USB, bench)][1:] == [("ModemManager", None)]

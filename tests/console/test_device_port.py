@@ -17,7 +17,7 @@ from harness.console import device_port, holders
 from harness.console.device_port import DevicePort
 from harness.console.holders import Holder, held_by
 from harness.console.port import PortGone, open_port
-from harness.errors import InfraError
+from harness.errors import ConfigError, InfraError
 
 pytestmark = pytest.mark.gear
 
@@ -104,14 +104,26 @@ def test_a_device_is_kept_from_others_while_it_is_read_and_given_back(
     assert termios.TIOCNXCL in asked
 
 
-def test_the_rate_is_changed_while_it_is_open(device: str) -> None:
+def test_a_pty_has_no_break(device: str) -> None:
+    """A SysRq key after a break that was none would be typed into somebody's shell."""
+    port = open_port(device)
+    with pytest.raises(ConfigError, match="it is a pty"):
+        port.send_break()
+    port.close()
+
+
+def test_the_rate_is_changed_while_it_is_open(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_port, "_is_pty", lambda _device: False)
     port = open_port(device, 9600)
     fd = os.open(device, os.O_RDWR | os.O_NOCTTY)
     assert termios.tcgetattr(fd)[4] == termios.B9600
     port.set_baud(1_500_000)
     assert termios.tcgetattr(fd)[4] == termios.B1500000
     os.close(fd)
+    broken: list[bool] = []
+    monkeypatch.setattr(type(port._serial), "_update_break_state", lambda line: broken.append(line._break_state))  # type: ignore[attr-defined]
     port.send_break(0.0)
+    assert broken == [True, False]
     port.close()
     for gone in (lambda: port.set_baud(9600), port.send_break):
         with pytest.raises(PortGone):

@@ -51,6 +51,14 @@ def test_none_fits_says_what_is_there() -> None:
         find(Identity(vid="0403"), list)
 
 
+def test_what_an_adapter_says_of_itself_is_harmless() -> None:
+    evil = Port("/dev/ttyUSB9", product="\x1b]0;owned\x07\x1b[2Jx" * 100, serial_number="\n\r\x9b31m")
+    with pytest.raises(InfraError) as caught:
+        find(Identity(serial="A"), lambda: [evil])
+    assert caught.value.what.isprintable()
+    assert len(caught.value.what) < 400
+
+
 def test_several_fit_says_what_to_add() -> None:
     with pytest.raises(ConfigError) as caught:
         find(Identity(serial="FT4"), lambda: ALL)
