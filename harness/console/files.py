@@ -3,7 +3,7 @@
 
 `console.times` is JSON lines: `[offset, t]` for each chunk that was read (offset of its first octet in console.log, epoch
 seconds when it came), `[offset, t, "gap", reason]` where the console was lost and `[offset, t, "back", reason]` where it
-returned. Both are written as the octets come (at most 0.1 s later), log before times, without buffering: a killed run leaves
+returned. Both are written as the octets come (at most 0.15 s later), log before times, without buffering: a killed run leaves
 all but the last moment, at worst without the stamps of its last chunks.
 """
 

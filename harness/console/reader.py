@@ -15,12 +15,12 @@ from harness.console.port import PortGone
 from harness.console.urgent import hurry
 from harness.errors import HarnessBug, HarnessError
 
-#: Seconds to let octets gather after a read: bounds the reads to 50 per second at any rate, for a wake-up costs more than what is
-#: done with the octets. What gathered is stamped with the middle of that time: 10 ms from the truth at most.
-GATHER = 0.020
+#: Seconds to let octets gather after a read: bounds the reads to 40 per second at any rate, for a wake-up costs more than what is
+#: done with the octets. What gathered is stamped with the middle of that time: 12.5 ms from the truth at most.
+GATHER = 0.025
 
 #: Seconds of reads that are dealt with at once while octets keep coming; when none do, at once.
-_BATCH = 0.08
+_BATCH = 0.1
 
 
 class Taker(Protocol):
@@ -82,8 +82,6 @@ class Reader:
 
     def _read_on(self) -> None:
         assert self._link.port is not None  # noqa: S101 - for the type checker
-        # Before the read: what it takes had come by then, and whoever computes in this process may keep us from going on after.
-        t, moment = clock.now(), time.monotonic()
         try:
             data = self._link.port.read(0.0 if self._emptied else 1.0)
         except PortGone as error:
@@ -94,11 +92,10 @@ class Reader:
             self._emptied = 0.0
             self._deal()
             return
-        if self._emptied:
-            t -= (moment - self._emptied) / 2
-        else:
-            t, moment = clock.now(), time.monotonic()
-        self._batch.append((round(t, 6), data))
+        t, moment = clock.now(), time.monotonic()
+        if self._emptied:  # it came some time since then
+            t = round(t - (moment - self._emptied) / 2, 6)
+        self._batch.append((t, data))
         if not self._gather:
             self._deal()
             return
