@@ -17,6 +17,7 @@ import typer
 
 import harness
 from harness.errors import HarnessBug, HarnessError
+from harness.redaction import redacted
 
 app = typer.Typer(
     name="piboot",
@@ -258,7 +259,7 @@ def _run(command: Callable[[], int]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         complain(HarnessBug(f"{type(error).__name__}: {error}"))
         code = HarnessBug.exit_code
     raise typer.Exit(code)

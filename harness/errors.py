@@ -7,6 +7,8 @@ on the record all follow from it.
 
 from typing import ClassVar
 
+from harness.redaction import redacted
+
 
 class HarnessError(Exception):
     """Base of all errors that a user may see.
@@ -20,10 +22,11 @@ class HarnessError(Exception):
     colour: ClassVar[str] = "magenta"
 
     def __init__(self, what: str, *, place: str = "", remedy: str = "") -> None:
-        self.what = what
-        self.place = place
-        self.remedy = remedy
-        super().__init__(what)
+        # Their texts may hold what a library or a device said, and they go to terminals, records and reports.
+        self.what = redacted(what)
+        self.place = redacted(place)
+        self.remedy = redacted(remedy)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.what}" if self.place else self.what

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.boot.events import Began, ClockStep, Ended, Noted, SoftReboot
 from harness.errors import ConfigError
+from harness.redaction import redacted
 from harness.run import disk_error
 
 Own = Began | ClockStep | Noted | SoftReboot | Ended
@@ -18,7 +19,7 @@ def append(path: Path, event: Own) -> None:
     """Add one line and flush it; InfraError when the disk does not take it."""
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
+            file.write(redacted(json.dumps({"event": type(event).__name__, **asdict(event)})) + "\n")
     except OSError as error:
         raise disk_error(error, path) from error
 

@@ -39,9 +39,16 @@ class Masker:
 
     def __init__(self) -> None:
         self._word = b""
+        self._typed = 0
+
+    def expect_echo(self, octets: int) -> None:
+        """A secret of so many octets is typed now: what comes until the line's end may be its echo."""
+        self._typed = octets
 
     def feed(self, data: bytes) -> bytes:
         """`data` with asterisks where a secret is, as far as can be told by now; nothing is held back."""
+        if self._typed:
+            data = self._echo(data)
         known = len(self._word)
         whole = self._word + data
         self._word = whole[max(_end_of_words(whole), len(whole) - _WORD) :]
@@ -53,6 +60,17 @@ class Masker:
             for at in range(max(start, known), end):
                 out[at - known] = ord("*")
         return bytes(out)
+
+    def _echo(self, data: bytes) -> bytes:
+        """No more than was typed is masked, should the line never end."""
+        line, end, rest = data.partition(b"\n")
+        out = bytearray(line)
+        for at, octet in enumerate(line):
+            if octet != ord("\r") and self._typed:
+                out[at], self._typed = ord("*"), self._typed - 1
+        if end:
+            self._typed = 0
+        return bytes(out) + end + rest
 
 
 def _end_of_words(data: bytes) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import harness
 from harness.clock import now
 from harness.errors import ConfigError, InfraError
+from harness.redaction import redacted
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -24,7 +25,7 @@ def write_text(path: Path, text: str) -> None:
     """As `write_json`, for text."""
     beside = path.with_name(f".{path.name}.part")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(redacted(text), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
         raise disk_error(error, path) from error

@@ -3,14 +3,16 @@
 
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.config.files import NotAFileError, open_regular
-from harness.config.values import EnvironmentName, Section
+from harness.config.keyring import lookup
+from harness.config.values import EnvironmentName, Section, matching
 from harness.errors import ConfigError
+from harness.redaction import hide
 
 #: Longer is not a password but a wrong path.
 _LONGEST = 4096
@@ -44,7 +46,7 @@ class Secret:
 
 
 class SecretSource(Section):
-    """Where a secret is kept: `{env: NAME}` or `{file: path}`. Never the secret itself."""
+    """Where a secret is kept: `{env: NAME}`, `{file: path}` or `{keyring: service/user}`. Never the secret itself."""
 
     env: EnvironmentName | None = Field(default=None, examples=["PI_PASSWORD"])
     """Name of the environment variable that holds the secret."""
@@ -52,6 +54,16 @@ class SecretSource(Section):
     file: str | None = Field(default=None, min_length=1, examples=["~/.config/piboot/pi-password"])
     """File that holds the secret in its first line, readable by its owner only (mode 0600). A relative path starts at
     lab.yaml's folder."""
+
+    keyring: (
+        Annotated[
+            str,
+            AfterValidator(matching(r"[^/\s]{1,64}/[^/\s]{1,64}", "an entry", 'service and user: "piboot/switch-1"')),
+        ]
+        | None
+    ) = Field(default=None, examples=["piboot/switch-1"])
+    """Entry of the system's keyring, service and user, as `secret-tool store --label=piboot service piboot username switch-1`
+    makes it. Read through Python's `keyring` if it is in the harness' venv, else through `secret-tool` (libsecret-tools)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -62,14 +74,20 @@ class SecretSource(Section):
                 "mistake",
                 "a secret must not stand in lab.yaml",
                 {
-                    "instead": "write {env: NAME} to take it from an environment variable, or {file: path} to read it "
-                    "from a file of mode 0600; if this file was ever committed or shared, change the secret too"
+                    "instead": "write {env: NAME} to take it from an environment variable, {file: path} to read it "
+                    "from a file of mode 0600, or {keyring: service/user} for the system's keyring; "
+                    "if this file was ever committed or shared, change the secret too"
                 },
             )
-        if ("env" in value) == ("file" in value):
-            found = "both env and file are given" if "env" in value else "neither env nor file is given"
+        given = [key for key in ("env", "file", "keyring") if key in value]
+        if len(given) != 1:
+            found = (
+                f"{'both ' if given[2:] == [] else ''}{' and '.join(given)} are given" if given else "no place is given"
+            )
             raise PydanticCustomError(
-                "mistake", "{found}", {"found": found, "instead": "write {env: NAME} or {file: path}"}
+                "mistake",
+                "{found}",
+                {"found": found, "instead": "write {env: NAME}, {file: path} or {keyring: service/user}"},
             )
         return value
 
@@ -84,7 +102,14 @@ class SecretSource(Section):
 
     def resolve(self) -> Secret:
         """Read the secret now. ConfigError when it is not there, empty, or readable by others."""
-        return Secret(_from_environment(self.env) if self.env is not None else _from_file(Path(self.file or "")))
+        if self.env is not None:
+            value = _from_environment(self.env)
+        elif self.keyring is not None:
+            value = lookup(*self.keyring.split("/", 1))
+        else:
+            value = _from_file(Path(self.file or ""))
+        hide(value)
+        return Secret(value)
 
 
 def _from_environment(name: str) -> str:

@@ -68,9 +68,12 @@ class Dialogue(SpawnBase):  # type: ignore[type-arg]  # the stubs make it generi
                     )
                 return text
 
-    def send(self, text: str) -> None:
-        """Send `text`. InfraError when the line is lost."""
-        self.console.write(text.encode())
+    def send(self, text: str, *, secret: bool = False) -> None:
+        """Send `text`; a secret's echo is not kept. InfraError when the line is lost."""
+        data = text.encode()
+        if secret:
+            self.console.expect_echo(len(data))
+        self.console.write(data)
 
     def wait_for(self, patterns: dict[str, re.Pattern[str]], timeout: float) -> str:
         """The key of the pattern that came first, "" when none did within `timeout` seconds, "closed"."""

@@ -137,6 +137,10 @@ class ConsoleLog:
     def baud(self, rate: int) -> None:
         self._link.set_baud(rate)
 
+    def expect_echo(self, octets: int) -> None:
+        """A secret of so many octets is typed next: its echo, should there be one, is neither kept nor told."""
+        self._masker.expect_echo(octets)
+
     def tap(self) -> Tap:
         """A copy of all octets from now on, after those of the line that is not finished yet (`unfinished`): a prompt, say."""
         with self._changed:

@@ -72,7 +72,7 @@ def _to_shell(dialogue: Dialogue, user: str, password: str | None, *, timeout: f
                 if password is None:
                     raise _failure(dialogue, f"the board asks for a password of {user!r} and none is given")
                 awaited = f"an answer to the password of {user!r}"
-                dialogue.send(password + "\n")
+                dialogue.send(password + "\n", secret=True)
             case "refused":
                 refused = True
             case "shell":

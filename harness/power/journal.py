@@ -13,6 +13,7 @@ from harness.boot.events import PowerEdge, PowerLoss
 from harness.errors import ConfigError, InfraError
 from harness.power.evidence import Evidence, Loss
 from harness.power.port import PowerPort, State, cycle
+from harness.redaction import redacted
 
 FILE = "power.jsonl"
 
@@ -37,7 +38,7 @@ class PowerJournal:
         self._write({"t": clock.now(), "phase": "loss", "proved": loss.proved, "detail": loss.words})
 
     def _write(self, row: dict[str, object]) -> None:
-        line = json.dumps(row) + "\n"
+        line = redacted(json.dumps(row)) + "\n"
         try:
             with self._lock:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
