@@ -131,6 +131,9 @@ class Board:
         from harness.console.login import login  # noqa: PLC0415 - brings pexpect
 
         self.release()
+        if self.expectation.emulated:
+            raise InfraError(f"{self.name} is emulated: it runs only while a run boots it", remedy="boot it instead")
+        self.gear.claim()
         if self.gear.open_console is None or self.user is None:
             missing = "console" if self.gear.open_console is None else "login"
             raise InfraError(f"{self.name} has no `{missing}:`", remedy=f"add {missing}: to the board in lab.yaml")

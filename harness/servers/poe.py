@@ -26,7 +26,8 @@ class EmulatedPoe:
     def __init__(self, rig: Rig, boards: Sequence[str], *, budget: int = 65, watts: int = 7) -> None:
         self._numbers = {name: number for number, name in enumerate(boards, 1)}
         ports = {number: PoePort(rig.board(name).control_socket, watts=watts) for name, number in self._numbers.items()}
-        self.switch = PoeSwitch(rig.keeper, CLIENT, rig.logs, ports=ports, budget=budget)
+        private = rig.board(boards[0]).control_socket.parent  # ends with the rig
+        self.switch = PoeSwitch(rig.keeper, CLIENT, rig.logs, ports=ports, budget=budget, private=private)
         self._rig = rig
         self._ports: dict[str, PoeSnmpPort] = {}
         rig.add_service(self.switch)

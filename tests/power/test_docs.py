@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.bootconf import parse, text_of, wanted
 from harness.config import load, loads
 from harness.config.power import DRIVERS
+from harness.models import MODELS
 from harness.power.http_switch import PRESETS
 from harness.power.opening import open_port
 
@@ -45,3 +47,24 @@ def test_the_examples_of_the_page_are_right(tmp_path: Path, monkeypatch: pytest.
 def test_every_driver_and_preset_is_on_the_page() -> None:
     for name in [*DRIVERS, *PRESETS, "unifi"]:
         assert f"`{name}`" in PAGE
+
+
+@pytest.mark.parametrize("name", ["poe-shelf", "relay-pi"])
+def test_the_wiring_of_an_example_names_what_its_lab_yaml_names(name: str) -> None:
+    lab, page = load(DOCS / f"labs/{name}.yaml"), (DOCS / f"labs/{name}.md").read_text(encoding="utf-8")
+    for board in lab.boards.values():
+        power = board.power
+        where = {"poe-snmp": "| {port} |", "gpio-relay": "| GPIO{pin} "}[power.driver].format(**power.model_dump())
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {board.name} |")]
+        assert where in row, (board.name, where)
+        if MODELS[board.model].bootloader == "eeprom":
+            assert parse(text_of(wanted(lab, board), board.name)), "piboot eeprom has something to say of it"
+
+
+def test_the_commands_of_the_pages_exist() -> None:
+    from harness.cli import app  # noqa: PLC0415
+
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    for page in [*DOCS.glob("*.md"), *(DOCS / "labs").glob("*.md")]:
+        for word in re.findall(r"^(?:sudo )?piboot ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert word in known, (page.name, word)

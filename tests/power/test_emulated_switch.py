@@ -105,12 +105,12 @@ def test_the_switch_restarts(bench: Bench) -> None:
     assert bench.board("first").state() == "off"
 
 
-def test_the_community_is_in_no_file_but_the_switchs_own(bench: Bench) -> None:
+def test_the_community_is_in_no_file_that_is_kept(bench: Bench) -> None:
     bench.port("first").on()
     holders = [
         path.relative_to(bench.rig.folder).as_posix()
         for path in bench.rig.folder.rglob("*")
         if path.is_file() and bench.poe.switch.community.encode() in path.read_bytes()
     ]
-    assert holders == ["server/poe-switch.conf"]
-    assert (bench.rig.folder / holders[0]).stat().st_mode & 0o777 == 0o600
+    assert holders == []
+    assert bench.poe.switch.config.stat().st_mode & 0o777 == 0o600

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.redaction import hide
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process
 from harness.servers.services import poe_table
@@ -28,7 +29,8 @@ class PoePort:
 
 
 class PoeSwitch(Service):
-    """snmpd on the loopback of a host of the rig. ports: by number, from 1; budget: watts. The community is each switch's own.
+    """snmpd on the loopback of a host of the rig. ports: by number, from 1; budget: watts. The community is each switch's own;
+    private: a folder for the configuration with it, apart from the logs, which are kept.
 
     `boot_folder` has to be told before a board's port is switched on: the emulated board leaves its files there.
     """
@@ -44,11 +46,15 @@ class PoeSwitch(Service):
         ports: Mapping[int, PoePort],
         budget: int = 65,
         name: str = "poe-switch",
+        private: Path | None = None,
     ) -> None:
         super().__init__(name, keeper, host, folder)
+        if private is not None:
+            self.config = private / f"{name}.conf"
         self.ports = dict(ports)
         self.budget = budget
         self.community = secrets.token_hex(16)
+        hide(self.community)
 
     def boot_folder(self, port: int, folder: Path) -> None:
         """Where the board on `port` leaves the files of its next boot."""
