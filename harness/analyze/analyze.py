@@ -100,10 +100,11 @@ def _board(views: list[View]) -> BoardSeen:
         outcome=progress.outcome,
         failed_stage=progress.failed_stage,
         reason=_reason(progress, findings),
-        boots=1 + max(len(view.earlier) for view in views),
+        boots=max(view.boots for view in views),
         earlier=max((view.earlier for view in views), key=len),
         dhcp=tuple(dhcp),
         tftp=tuple(transfers),
+        http=tuple(one for view in views for one in view.fetches),
         findings=findings,
         notes=tuple(dict.fromkeys(note for view in views for note in view.notes)),
     )
@@ -134,6 +135,7 @@ def _facts(views: list[View], name: str, progress: Progress) -> Facts:
         capture=None,
         fatal=_fatal(views, progress),
         saw_board=any(not view.of_console for view in views),
+        http=tuple(one for view in views for one in view.fetches),
     )
 
 

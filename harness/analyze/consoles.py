@@ -2,6 +2,7 @@
 """A bare console log -> the boots in it. Read in pieces: a log of any size takes a bounded amount of memory."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ MAX_MILESTONES = 5000
 """Of one boot; a board that repeats itself for days is followed on, but no more is kept."""
 
 MAX_SIGNS = 200
+MAX_EARLIER = 100
+"""Outcomes kept of the boots before the newest."""
+
 GIVE_UP_AFTER = 8 << 20
 """Octets without any line that means something, when many of them are not even text: it is no console log."""
 
@@ -51,7 +55,8 @@ class ConsoleLog:
 
     path: Path
     boot: ConsoleBoot = field(default_factory=ConsoleBoot)
-    earlier: list[str] = field(default_factory=list)
+    earlier: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EARLIER))
+    boots: int = 1
     telling: list[Milestone] = field(default_factory=list)
     date: str | None = None
     serial: str | None = None
@@ -63,6 +68,7 @@ class ConsoleLog:
         if self._begins(milestone):
             self.earlier.append(self.boot.reader.progress.outcome)
             self.boot = ConsoleBoot()
+            self.boots += 1
             self.date = None
         self.boot.add(milestone)
         fields = milestone.fields

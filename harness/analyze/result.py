@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.boot.record import DhcpExchange, Evidence, Finding, Part, TftpTransfer
+from harness.boot.record import DhcpExchange, Evidence, Finding, HttpFetch, Part, TftpTransfer
 from harness.boot.stages import STAGES
 
 SCHEMA = 1
@@ -133,5 +133,6 @@ class BoardSeen(Part):
     earlier: tuple[str, ...] = ()
     dhcp: tuple[DhcpSeen, ...] = ()
     tftp: tuple[TftpSeen, ...] = ()
+    http: tuple[HttpFetch, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = Field(default=())

@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Sequence
 
 from harness.analyze.result import BoardSeen, DhcpSeen, StageSeen, TftpSeen
+from harness.boot.record import HttpFetch
 from harness.report.text import clean
 
 _LINE = 150
@@ -91,6 +92,16 @@ def _wire(board: BoardSeen) -> Iterator[str]:
             yield f"    {_tftp(one)}"
         if len(board.tftp) > _FILES:
             yield f"    ... and {len(board.tftp) - _FILES} more (--json tells all)"
+    if board.http:
+        yield f"  http       {len(board.http)} requests, {sum(one.bytes for one in board.http)} octets"
+        for fetch in board.http[:_FILES]:
+            yield f"    {_http(fetch)}"
+
+
+def _http(one: HttpFetch) -> str:
+    where = f"http://{one.server_ip}:{one.server_port}{one.path}"
+    told = f" ({one.status} {one.status_text})" if one.status is not None and not one.complete else ""
+    return f"{one.asked_by or '?':<12} {where}  {f'{one.bytes} octets' if one.complete else one.result}{told}"
 
 
 def _who(board: BoardSeen) -> str:

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.analyze import consoles, model, wires
+from harness.analyze import consoles, model, wire_progress, wires
 from harness.analyze.progress import Progress
-from harness.boot.events import DhcpMessage, Milestone, NfsMount, RootConnect, TransferEnded, TransferStarted
+from harness.boot.events import (
+    DhcpMessage,
+    HttpEnded,
+    Milestone,
+    NfsMount,
+    RootConnect,
+    TransferEnded,
+    TransferStarted,
+)
 from harness.boot.identity import PI_OUIS, guid, sender
-from harness.boot.record import CaptureInfo, DhcpExchange, TftpTransfer
+from harness.boot.record import CaptureInfo, DhcpExchange, HttpFetch, TftpTransfer
 from harness.errors import ConfigError
 
 _CAPTURES = frozenset(
@@ -40,12 +48,14 @@ class View:
     signs: list[model.Sign] = field(default_factory=list)
     exchanges: tuple[DhcpExchange, ...] = ()
     transfers: tuple[TftpTransfer, ...] = ()
+    fetches: tuple[HttpFetch, ...] = ()
     milestones: tuple[Milestone, ...] = ()
     mounts: tuple[NfsMount, ...] = ()
     connects: tuple[RootConnect, ...] = ()
     capture: CaptureInfo | None = None
     kind: str = "unknown"
     programs: tuple[str, ...] = ()
+    boots: int = 1
     earlier: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -96,7 +106,8 @@ def _console(path: Path) -> View:
         milestones=tuple(milestones),
         kind=_console_kind(log),
         programs=tuple(programs),
-        earlier=tuple(log.earlier[-100:]),
+        boots=log.boots,
+        earlier=tuple(log.earlier),
     )
 
 
@@ -156,13 +167,14 @@ def _capture(path: Path) -> list[View]:
 
 
 def _wire(path: Path, capture: wires.Capture, board: wires.WireBoard) -> View:
-    boot = board.boots[-1]
-    progress, exchanges = wires.progress_of(boot, end=capture.end)
+    boot = board.boot
+    progress, exchanges = wire_progress.progress_of(boot.events, end=capture.end)
     messages: list[DhcpMessage] = boot.of(DhcpMessage)
     started: list[TransferStarted] = boot.of(TransferStarted)
+    fetches = tuple(event.fetch for event in boot.of(HttpEnded))
     own = [told for one in messages if one.from_client and (told := guid(one)) is not None]
     firmware = [one for one in messages if one.from_client and sender(one).kind == "firmware"]
-    since, before = wires.era(started, firmware)
+    since, before = wire_progress.era(started, firmware)
     return View(
         file=path,
         progress=progress,
@@ -174,18 +186,24 @@ def _wire(path: Path, capture: wires.Capture, board: wires.WireBoard) -> View:
         signs=list(model.of_wire(board.mac, messages, started)),
         exchanges=exchanges,
         transfers=tuple(event.transfer for event in boot.of(TransferEnded)),
+        fetches=fetches,
         mounts=tuple(boot.of(NfsMount)),
         connects=tuple(boot.of(RootConnect)),
         capture=capture.info,
-        kind=_wire_kind(board.mac, exchanges, started),
+        kind=_wire_kind(board.mac, exchanges, started, fetches),
         programs=_wire_programs(exchanges, started),
-        earlier=tuple(board.outcomes[-100:]),
+        boots=board.count,
+        earlier=tuple(board.outcomes),
         notes=("this boot has more events than are followed",) if boot.cut else (),
     )
 
 
-def _wire_kind(mac: str, exchanges: Sequence[DhcpExchange], started: Sequence[TransferStarted]) -> str:
+def _wire_kind(
+    mac: str, exchanges: Sequence[DhcpExchange], started: Sequence[TransferStarted], fetches: Sequence[HttpFetch]
+) -> str:
     askers = {one.asked_by for one in started}
+    if any(fetch.asked_by == "eeprom" for fetch in fetches):  # it calls itself rpiboot
+        return "raspberry-pi"
     if any(one.client == "firmware" for one in exchanges) or askers & {
         "rom",
         "bootcode.bin",
