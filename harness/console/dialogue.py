@@ -13,7 +13,7 @@ import pexpect
 from pexpect.spawnbase import SpawnBase
 
 from harness.console.log import ConsoleLog
-from harness.errors import BootFailure
+from harness.errors import BootFailure, InfraError
 
 #: Characters that are searched for a pattern: a prompt or marker, and a few kernel records in the middle of it. Without this
 #: bound pexpect searches all that ever came, anew at each read (2 s per MB).
@@ -21,6 +21,10 @@ WINDOW = 4096
 
 #: Characters that one answer may have: a command gone wild must not fill the memory.
 MOST = 16 * 1024 * 1024
+
+
+#: Seconds that a lost line may be away when something is to be sent: an adapter that was knocked, a server that restarts.
+PATIENCE = 10.0
 
 
 class Dialogue(SpawnBase):  # type: ignore[type-arg]  # the stubs make it generic, the class is not
@@ -69,11 +73,20 @@ class Dialogue(SpawnBase):  # type: ignore[type-arg]  # the stubs make it generi
                 return text
 
     def send(self, text: str, *, secret: bool = False) -> None:
-        """Send `text`; a secret's echo is not kept. InfraError when the line is lost."""
+        """Send `text`; a secret's echo is not kept. A line that was just lost may come back first. InfraError: it did not within
+        PATIENCE seconds.
+        """
         data = text.encode()
         if secret:
             self.console.expect_echo(len(data))
-        self.console.write(data)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.console.write(data)
+            except InfraError:
+                if self.console.closed or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def wait_for(self, patterns: dict[str, re.Pattern[str]], timeout: float) -> str:
         """The key of the pattern that came first, "" when none did within `timeout` seconds, "closed"."""

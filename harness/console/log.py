@@ -164,6 +164,21 @@ class ConsoleLog:
         return self._link.name
 
     @property
+    def closed(self) -> bool:
+        return self._reader.closed
+
+    @property
+    def away(self) -> bool:
+        """Whether the line is lost now."""
+        return self._link.port is None
+
+    @property
+    def losses(self) -> int:
+        """How often the line was lost until now."""
+        with self._changed:
+            return sum(not gap.back for gap in self._gaps)
+
+    @property
     def bytes_read(self) -> int:
         return self._splitter.offset
 

@@ -7,7 +7,7 @@ import time
 from harness.console.dialogue import Dialogue
 from harness.console.log import ConsoleLog
 from harness.console.shell import Shell
-from harness.errors import BootFailure
+from harness.errors import BootFailure, InfraError
 
 # "Last login: ..." is a greeting. Kernel records may follow a prompt.
 _PROMPTS = {
@@ -42,7 +42,7 @@ def login(
 
     BootFailure(stage "login"): refused, asked for a password that was not given, no prompt, or no answer; with stage
     "initramfs", "userspace" or "firmware" when an emergency shell, a maintenance prompt or a bootloader stands there. The
-    password is sent only to a password prompt and never told.
+    password is sent only to a password prompt and never told. InfraError: the line is away when the time is over.
     """
     dialogue = Dialogue(console, secrets=(password or "",))
     try:
@@ -83,6 +83,12 @@ def _to_shell(dialogue: Dialogue, user: str, password: str | None, *, timeout: f
                 break
             case _:
                 raise _elsewhere(dialogue, seen)
+    if dialogue.console.away:
+        raise InfraError(
+            f"the console is lost, and {awaited} was awaited there",
+            place=dialogue.console.name,
+            remedy="check the serial adapter or server, its cable, and that no other program reads the port",
+        )
     raise _failure(dialogue, f"no login within {timeout:g} s: {awaited} was awaited; seen last: {dialogue.seen_last()}")
 
 

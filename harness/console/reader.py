@@ -53,6 +53,11 @@ class Reader:
         self._thread = threading.Thread(target=self._run, name=f"console {self._link.name}", daemon=True)
         self._thread.start()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
     def close(self) -> None:
         """Stop reading. What had come until now was told when this returns, unless the taker itself calls it."""
         self._stop.set()

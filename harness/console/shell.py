@@ -76,6 +76,7 @@ class Shell:
         Kernel records that came meanwhile are taken out of the output (those with a stamp from before the command stay:
         they are what `dmesg` prints), unless `keep_kernel`. BootFailure(login): no end within `timeout` seconds, also when
         `command` ends the shell itself (`exit`, `reboot`); it is interrupted then (Ctrl-C), so that the shell can go on.
+        InfraError: the line was lost meanwhile.
         """
         if len(command.encode()) > _LONGEST:
             raise ValueError(f"a command of more than {_LONGEST} octets does not fit a terminal's line")
@@ -83,6 +84,7 @@ class Shell:
         end = {"end": re.compile(_tolerant(f"PB-END-{nonce}-").pattern + rf"(?P<status>(?:\d|{_RECORD}){{1,8}})-")}
         ask = f" printf '\\n%s%s-%s-\\n' PB-END- {nonce} \"$pb_s\"\n"
         dialogue = self._dialogue
+        losses = dialogue.console.losses
         dialogue.send(
             f" pb_s=2; pb_u=; read pb_u pb_x 2>/dev/null </proc/uptime; printf '\\n%s%s %s-\\n' PB-BEGIN- {nonce} \"$pb_u\"; "
             f"eval {shlex.quote(command)} </dev/null; pb_s=$?;{ask}"
@@ -93,6 +95,7 @@ class Shell:
             seen = dialogue.wait_for(end, min(patience, left))
             if seen == "end":
                 text = str(dialogue.before)
+                self._whole(command, losses)
                 return Result(_output(text, nonce, keep_kernel=keep_kernel), _status(dialogue))
             if seen == "closed":
                 break
@@ -100,6 +103,7 @@ class Shell:
             # when the command ends. What came until now stays in pexpect's buffer.
             dialogue.send(ask)
             patience = min(2 * patience, _ASK_AT_MOST)
+        self._whole(command, losses)
         last = dialogue.seen_last()
         ended = self._interrupt(end, ask)
         raise BootFailure(
@@ -107,6 +111,16 @@ class Shell:
             stage="login",
             remedy="give it more time, or look at the end of console.log",
         )
+
+    def _whole(self, command: str, losses: int) -> None:
+        """InfraError: the line was lost meanwhile, nobody knows what the command printed then."""
+        console = self._dialogue.console
+        if console.losses != losses:
+            raise InfraError(
+                f"the console was lost while {command[:80]!r} ran: what it printed is not whole",
+                place=console.name,
+                remedy="run it again once the line holds; its gaps stand on the record",
+            )
 
     def _interrupt(self, end: dict[str, re.Pattern[str]], ask: str) -> str:
         """Ctrl-C, and whether the shell answers then, for an error's text."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.boot.events import Milestone
+from harness.console import dialogue
 from harness.console import shell as shell_module
 from harness.console.dialogue import Dialogue
 from harness.console.log import ConsoleLog
@@ -142,6 +143,23 @@ def test_no_prompt_ends_in_time_and_says_what_was_seen(tmp_path: Path) -> None:
     assert "pam_unix" in caught.value.what
 
 
+def test_a_line_that_is_away_when_the_time_is_over_is_no_fault_of_the_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = [ScriptPort([b"Starting ...\r\n"], gone="unplugged")]
+
+    def opener() -> BytePort:
+        if not ports:
+            raise InfraError("there is no such port")
+        return ports.pop()
+
+    monkeypatch.setattr(dialogue, "PATIENCE", 0.2)
+    with ConsoleLog(opener, tmp_path, gather=0.0) as console:
+        assert console.wait(lambda: console.away, 20.0)
+        with pytest.raises(InfraError, match="the console is lost"):
+            login(console, "root", timeout=0.2, nudge=60.0)
+
+
 # -- the shell, real ones ----------------------------------------------------------------------------------------------
 
 SHELLS = [
@@ -209,18 +227,18 @@ def test_a_shell_that_does_not_answer(tmp_path: Path) -> None:
     port = ScriptPort([b"root@rpi:~# "])
     with (
         _console(port, tmp_path) as console,
-        Dialogue(console) as dialogue,
+        Dialogue(console) as talk,
         pytest.raises(BootFailure, match="did not answer within"),
     ):
-        Shell.open(dialogue, timeout=0.1)
+        Shell.open(talk, timeout=0.1)
 
 
 def test_a_console_that_closes_ends_the_wait(tmp_path: Path) -> None:
     with _console(ScriptPort(), tmp_path) as console:
-        dialogue = Dialogue(console)
+        closed = Dialogue(console)
         console.close()
         with pytest.raises(InfraError, match="nothing can be sent"):
-            Shell.open(dialogue, timeout=30)
+            Shell.open(closed, timeout=30)
 
 
 # -- the probe ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from harness.console.login import login
 from harness.console.port import open_port
 from harness.console.sending import Pace
 from harness.console.shell import Shell
-from harness.errors import BootFailure
+from harness.errors import BootFailure, InfraError
 
 from .serial_server import Ser2net, needs_ser2net
 
@@ -97,6 +98,30 @@ def test_a_command_that_never_ends_is_interrupted_and_the_shell_goes_on(shell: S
     with pytest.raises(BootFailure, match="did not end"):
         shell.run("yes", timeout=0.5)
     assert shell.run("echo on") == ("on", 0)
+
+
+@needs_ser2net
+def test_a_line_that_is_lost_in_the_middle(tmp_path: Path) -> None:
+    """The shell is there again when the line is; what a command printed meanwhile is not made up."""
+    board = Board(tmp_path)
+    with (
+        Ser2net(tmp_path, str(board.device)) as server,
+        ConsoleLog(lambda: open_port(server.url), tmp_path) as console,
+    ):
+        shell = login(console, "root", timeout=60)
+
+        def restart() -> None:
+            assert console.wait(lambda: "working" in console.tail(), 60.0)
+            server.stop()
+            server.start()
+
+        restarting = threading.Thread(target=restart)
+        restarting.start()
+        with pytest.raises(InfraError, match="what it printed is not whole"):
+            shell.run("for n in $(seq 1 20); do echo working $n; sleep 0.1; done", timeout=60)
+        restarting.join()
+        assert shell.run("echo on") == ("on", 0)
+    board.close()
 
 
 def test_the_echo_is_put_out_and_given_back(shell: Shell, console: ConsoleLog) -> None:
