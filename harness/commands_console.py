@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.attaching import served
-from harness.config import BoardConfig, LabConfig, SerialConsole, load
+from harness.config import BoardConfig, LabConfig, load
 from harness.console.share import SOCKET, attach
 from harness.errors import ConfigError, InfraError
 from harness.interactive import converse
@@ -57,20 +57,21 @@ def _visit(config: LabConfig, board: BoardConfig) -> int:
 
 def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool) -> int:
     """A real board's console that nobody reads."""
-    from harness.gear import serial_console  # noqa: PLC0415
+    from harness.places import console_of, place_of  # noqa: PLC0415
     from harness.power.port import cycle  # noqa: PLC0415
     from harness.switching import OFF_TIME, ours, power_of  # noqa: PLC0415
 
-    if not isinstance(board.console, SerialConsole):
+    open_console = console_of(board, place_of(config, board))
+    if open_console is None:
         raise ConfigError(f"{board.name} has no `console:`", place=config.path, remedy="add console: to the board")
     folder = _folder(reports, board.name)
     with ExitStack() as stack:
         stack.enter_context(ours(config, board, folder))
-        log = serial_console(board.console)(folder, lambda _event: None, lambda error: _say(str(error)))
+        log = open_console(folder, lambda _event: None, lambda error: _say(str(error)))
         stack.callback(log.close)
         _say(f"{board.name}: {log.name} at {log.baud} baud; its log: {folder}; Ctrl-] leaves")
         if power:
-            with power_of(board) as port:
+            with power_of(config, board) as port:
                 cycle(port, OFF_TIME)
                 _say(f"{board.name}: {port.identity} was switched off and on, {port.detail}")
         return _talk(folder / SOCKET)

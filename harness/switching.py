@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.config import BoardConfig, InterfaceWire, LabConfig, SerialConsole
+from harness.config.labgrid import LabgridPower
 from harness.config.power import GpioRelayPower
 from harness.errors import ConfigError, HarnessError
 from harness.losing import ClassGone, ConsoleSilent, LinkDown, Sign, local_carrier, take_power
@@ -62,27 +63,37 @@ def real_board(lab: LabConfig, name: str, emulated: tuple[str, str] | None = Non
 
 @contextmanager
 def ours(lab: LabConfig, board: BoardConfig, folder: Path | None = None) -> Iterator[None]:
-    """The board's lease, for one command; folder: where others find what it leaves. InfraError, at once: somebody has it."""
+    """The board's lease, and its labgrid place, for one command; folder: where others find what it leaves. InfraError, at once:
+    somebody has it."""
+    from harness.places import place_of  # noqa: PLC0415
     from harness.sharing.leases import Leases, key_of, locks_of  # noqa: PLC0415
 
     run = str(folder.resolve()) if folder is not None else ""
     leases = Leases(locks_of(lab), {board.name: key_of(lab, board)}, wait=0.0, what=command(), run=run)
     try:
         leases.take(board.name)
-        yield
+        place = place_of(lab, board)
+        if place is None:
+            yield
+            return
+        place.acquire(0.0)
+        try:
+            yield
+        finally:
+            place.release()
     finally:
         leases.close()
 
 
 @contextmanager
-def power_of(board: BoardConfig) -> Iterator[PowerPort]:
+def power_of(lab: LabConfig, board: BoardConfig) -> Iterator[PowerPort]:
     """A board's port, opened for one command: a relay keeps its level when the command ends, whatever `on_exit` says of runs."""
-    from harness.power.opening import open_port  # noqa: PLC0415
+    from harness.places import place_of  # noqa: PLC0415
+    from harness.places import power_of as opened  # noqa: PLC0415
 
-    config = board.power
-    if isinstance(config, GpioRelayPower):
-        config = config.model_copy(update={"on_exit": "keep"})
-    port = open_port(config)
+    if isinstance(board.power, GpioRelayPower):
+        board = board.model_copy(update={"power": board.power.model_copy(update={"on_exit": "keep"})})
+    port = opened(board, place_of(lab, board))
     try:
         yield port
     finally:
@@ -99,9 +110,10 @@ def switch_board(
     """
     begin = time.monotonic()
     with ExitStack() as stack:
-        if action != "state":
+        # labgrid tells the state of a power port only to who has acquired the place.
+        if action != "state" or isinstance(board.power, LabgridPower):
             stack.enter_context(ours(lab, board))
-        port = stack.enter_context(power_of(board))
+        port = stack.enter_context(power_of(lab, board))
         power = JournaledPort(port, PowerJournal(folder))
         before = power.state()
         loss = None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig, SerialConsole, SshWire
+from harness.config.labgrid import LabgridPower
 from harness.inspection.seen import Kind, Seen, looked
 
 Task = Callable[[], Seen]
@@ -14,8 +15,8 @@ _WORKERS = 16
 
 
 def survey(lab: LabConfig) -> list[Seen]:
-    """A row for each wire and server that a real board uses, and for each real board's power port and console, in the file's
-    order. An emulated board's gear is made when a run begins. Never raises for what the gear does.
+    """A row for each wire and server that a real board uses, and for each real board's labgrid place, power port and console, in
+    the file's order. An emulated board's gear is made when a run begins. Never raises for what the gear does.
     """
     tasks = list(_tasks(lab))
     if not tasks:
@@ -34,7 +35,10 @@ def _tasks(lab: LabConfig) -> Iterator[Task]:
         if isinstance(server, ExternalServer) and any(board.server == name for board in real):
             yield _server(name, server)
     for board in real:
-        yield _power(board)
+        if board.place is not None:
+            yield _place(lab, board)
+        if not isinstance(board.power, LabgridPower):
+            yield _power(board)
         if isinstance(board.console, SerialConsole):
             yield _console(board.name, board.console)
 
@@ -60,6 +64,14 @@ def _power(board: BoardConfig) -> Task:
     from harness.inspection.power import look_at_power  # noqa: PLC0415
 
     return lambda: looked(_row("power", f"power of {board.name}"), lambda row: look_at_power(board, row))
+
+
+def _place(lab: LabConfig, board: BoardConfig) -> Task:
+    from harness.inspection.places import look_at_place  # noqa: PLC0415
+
+    return lambda: looked(
+        _row("place", f"labgrid place {board.place} of {board.name}"), lambda row: look_at_place(lab, board, row)
+    )
 
 
 def _console(board: str, console: SerialConsole) -> Task:

@@ -17,14 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.images import cache_folder
+
 #: What `script/setup --tests` installs: a labgrid whose coordinator speaks gRPC.
 VERSION = "26.0.1"
 
 
 def programs() -> Path | None:
     """Folder of labgrid's programs; PIBOOT_LABGRID names another. None: they are not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "piboot"
-    found = Path(os.environ.get("PIBOOT_LABGRID") or cache / f"labgrid-{VERSION}" / "bin")
+    found = Path(os.environ.get("PIBOOT_LABGRID") or cache_folder() / f"labgrid-{VERSION}" / "bin")
     return found if (found / "labgrid-coordinator").exists() else None
 
 
@@ -136,7 +137,7 @@ def bench(folder: Path, programs_in: Path) -> Iterator[Bench]:
         address = f"127.0.0.1:{_free_port()}"
         made = Bench(folder, programs_in, address, relay, board)
         stack.callback(lambda: [_end(process) for process in reversed(made.processes.values())])
-        (folder / "resources.yaml").write_text(
+        (folder / "exports.yaml").write_text(
             f"""
 rack1:
   power:
@@ -153,23 +154,30 @@ rack1:
     ifname: lo
 """,
         )
-        start(made, "coordinator")
-        start(made, "exporter")
-        made.client("create")
-        made.client("add-match", "exporter-1/rack1/*")
-        made.client("create", place="bare")
-        deadline = time.monotonic() + 60
-        while "NetworkSerialPort" not in made.client("show"):
-            assert time.monotonic() < deadline, (folder / "exporter.log").read_text()
-            time.sleep(0.2)
+        restart(made)
         yield made
+
+
+def restart(made: Bench) -> None:
+    """Coordinator, exporter and places, anew: an exporter ends with its coordinator, which writes places down in its own time."""
+    for process in made.processes.values():
+        _end(process)
+    start(made, "coordinator")
+    start(made, "exporter")
+    for place in (made.place, "bare"):
+        made.client("create", place=place, check=False)
+    made.client("add-match", "exporter-1/rack1/*", check=False)
+    deadline = time.monotonic() + 60
+    while "NetworkSerialPort" not in made.client("show"):
+        assert time.monotonic() < deadline, (made.folder / "exporter.log").read_text()
+        time.sleep(0.2)
 
 
 def start(made: Bench, what: str) -> None:
     """The coordinator, or the exporter; returns when the coordinator listens."""
     argv = {
         "coordinator": ["labgrid-coordinator", "-l", made.coordinator],
-        "exporter": ["labgrid-exporter", "-c", made.coordinator, "-n", "exporter-1", "--hostname", "127.0.0.1", "resources.yaml"],
+        "exporter": ["labgrid-exporter", "-c", made.coordinator, "-n", "exporter-1", "--hostname", "127.0.0.1", "exports.yaml"],
     }[what]  # fmt: skip
     with (made.folder / f"{what}.log").open("ab") as log:
         made.processes[what] = subprocess.Popen(

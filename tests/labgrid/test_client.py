@@ -15,6 +15,8 @@ from harness.labgrid.gear import LabgridPort, serial_line, wire_of
 from harness.labgrid.place import Place, parse
 from harness.power.port import Timing
 
+from .bench import VERSION
+
 SHOW = """Place 'pi4-rack2':
   matches:
     exp1/rack1/*
@@ -209,3 +211,9 @@ def test_power_is_what_labgrid_reads_back(tmp_path: Path) -> None:
         LabgridPort(
             Recorded(tmp_path, "labgrid-client: Error: target has no compatible resource available\n", 1)
         ).state()
+
+
+def test_the_version_that_is_tried_is_the_one_that_setup_brings() -> None:
+    root = Path(__file__).parents[2]
+    assert f"version={VERSION} " in (root / "script/setup").read_text(encoding="utf-8")
+    assert f"was tried with {VERSION}" in (root / "docs/labgrid.md").read_text(encoding="utf-8")

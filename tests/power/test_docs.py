@@ -11,8 +11,8 @@ from harness.bootconf import parse, text_of, wanted
 from harness.config import load, loads
 from harness.config.power import DRIVERS
 from harness.models import MODELS
+from harness.places import place_of, power_of
 from harness.power.http_switch import PRESETS
-from harness.power.opening import open_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 LABS = sorted((DOCS / "labs").glob("*.yaml"))
@@ -30,9 +30,8 @@ def _secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_example_labs_open(path: Path) -> None:
     lab = load(path)
     for board in lab.boards.values():
-        if board.emulated:
-            continue
-        assert open_port(board.power).identity
+        if not board.emulated:
+            assert power_of(board, place_of(lab, board)).identity
     assert path.name in (DOCS / "labs/README.md").read_text(encoding="utf-8")
 
 
