@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.boot import dhcp
+from harness.boot import dhcp, seen
 from harness.boot.events import (
     Began,
     ClockStep,
@@ -13,13 +13,9 @@ from harness.boot.events import (
     Ended,
     Event,
     HttpEnded,
-    IscsiLogin,
     Milestone,
-    NfsMount,
     Noted,
     PowerEdge,
-    PowerLoss,
-    RootConnect,
     SoftReboot,
     TransferEnded,
     TransferStarted,
@@ -33,12 +29,7 @@ from harness.boot.record import (
     BootRecord,
     CaptureInfo,
     ConsoleInfo,
-    Evidence,
-    KernelSeen,
     MilestoneSeen,
-    OsSeen,
-    PowerLossSeen,
-    RootSeen,
     Stage,
     StageVerdict,
 )
@@ -107,8 +98,8 @@ def judge(
         tftp=tuple(event.transfer for event in ordered if isinstance(event, TransferEnded)),
         http=tuple(event.fetch for event in ordered if isinstance(event, HttpEnded)),
         milestones=tuple(event for event in ordered if isinstance(event, Milestone)),
-        root=_root(ordered),
-        os=_os(ordered),
+        root=seen.root(ordered),
+        os=seen.system(ordered),
         console=console,
         ended=ended,
         capture=capture,
@@ -134,26 +125,20 @@ def judge(
         tftp=facts.tftp,
         http=facts.http,
         root=facts.root,
-        kernel=_kernel(facts),
+        kernel=seen.kernel(facts),
         os=facts.os,
         milestones=tuple(
             MilestoneSeen(name=m.name, t=m.t, line=m.line, text=m.text, fields=dict(m.fields)) for m in facts.milestones
         ),
         capture=capture,
         console=console,
-        power_loss=_power_loss(everything),
+        power_loss=seen.power_loss(everything),
         machine=machine,
         clock_step_s=sum(event.seconds for event in ordered if isinstance(event, ClockStep)),
         findings=findings,
         notes=notes,
         artefacts=artefacts or {},
     )
-
-
-def _power_loss(everything: Sequence[Event]) -> PowerLossSeen | None:
-    """It lies before the power-on with which the boot begins."""
-    loss = next((event for event in everything if isinstance(event, PowerLoss)), None)
-    return PowerLossSeen(t=loss.t, proved=loss.proved, text=loss.detail) if loss is not None else None
 
 
 def _started(ordered: Sequence[Event]) -> float:
@@ -244,67 +229,3 @@ def _total(stages: Sequence[Stage]) -> float:
     ends = [stage.end for stage in stages if stage.end is not None]
     starts = [stage.start for stage in stages if stage.start is not None]
     return max(ends) - min(starts) if ends and starts else 0.0
-
-
-def _root(ordered: Sequence[Event]) -> RootSeen | None:
-    mounts = [event for event in ordered if isinstance(event, NfsMount)]
-    connects = [event for event in ordered if isinstance(event, RootConnect)]
-    values = _probe_values(ordered)
-    if not (mounts or connects or "root_source" in values):
-        return None
-    first = connects[0] if connects else None
-    # The root comes first: what the running system mounts beside it comes later, and a block device's root needs no MOUNT.
-    if first is not None and first.protocol != "nfs":
-        mounts = []
-    mount = next((m for m in mounts if m.status == 0), mounts[-1] if mounts else None)
-    logins = [event for event in ordered if isinstance(event, IscsiLogin)] if mount is None else []
-    login = next((one for one in logins if one.status == 0), logins[-1] if logins else None)
-    evidence = [
-        Evidence(source="packet", ref=e.packet, t=e.t, text=type(e).__name__) for e in (first, mount, login) if e
-    ]
-    path, status = (mount.path, mount.status) if mount else (login.target, login.status) if login else (None, None)
-    return RootSeen(
-        protocol="nfs" if mount is not None else (first.protocol if first is not None else None),
-        server=mount.server_ip if mount is not None else (first.server_ip if first is not None else None),
-        path=path,
-        status=status,
-        source=values.get("root_source"),
-        fstype=values.get("root_fstype"),
-        options=values.get("root_options"),
-        boot_source=values.get("boot_source") or None,
-        evidence=tuple(evidence),
-    )
-
-
-def _probe_values(ordered: Sequence[Event]) -> dict[str, str]:
-    return {
-        event.fields["key"]: event.fields.get("value", "")
-        for event in ordered
-        if isinstance(event, Milestone) and event.name == "probe.value" and "key" in event.fields
-    }
-
-
-def _kernel(facts: Facts) -> KernelSeen | None:
-    said = next((m for m in reversed(facts.milestones) if m.name == "kernel.version"), None)
-    if said is not None:
-        evidence = (Evidence(source="console", ref=said.line, t=said.t, text=said.text[:200]),)
-        build = said.fields.get("build")
-        return KernelSeen(release=said.fields.get("release", ""), build=build, said_by="console", evidence=evidence)
-    if facts.os is not None and facts.os.kernel_release:
-        return KernelSeen(release=facts.os.kernel_release, build=facts.os.kernel_build, said_by="uname")
-    return None
-
-
-def _os(ordered: Sequence[Event]) -> OsSeen | None:
-    values = _probe_values(ordered)
-    if not values:
-        return None
-    state, units = values.get("state"), values.get("failed_units")
-    no_systemd = state == ""
-    return OsSeen(
-        kernel_release=values.get("kernel_release"),
-        kernel_build=values.get("kernel_build"),
-        cmdline=values.get("cmdline"),
-        state=state or None,
-        failed_units=tuple(units.split()) if units is not None and not no_systemd else None,
-    )
