@@ -6,7 +6,6 @@ A stage ends with its own evidence, or when evidence of a later stage shows that
 begin where the one before ended, so that no second of a boot is left out of the time line.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.boot import restart
@@ -29,29 +28,18 @@ from harness.boot.events import (
 )
 from harness.boot.expect import Expectation
 from harness.boot.identity import sender
+from harness.boot.loss import Loss
 from harness.boot.marks import (
     CONSOLE_ENDS,
-    FATAL,
     KERNEL,
     LAST_OVER_HTTP,
-    LOGIN_REFUSALS,
-    NO_ROOT,
-    REFUSALS,
     REFUSED,
-    ROUNDS,
     STRANGERS,
     Change,
     Marks,
 )
 from harness.boot.record import Evidence, HttpFetch, TftpTransfer
 from harness.boot.stages import STAGES
-
-#: Console lines of an initramfs that cannot get at its root: what it says, and how often until that is believed.
-_MOUNT_TROUBLE = {
-    "initramfs.mount_error": ("could not mount the root", REFUSALS),
-    "rbd.map_failed": ("could not map the volume", REFUSALS),
-    "iscsi.refused": ("could not log in", LOGIN_REFUSALS),
-}
 
 
 class StageTracker:
@@ -60,17 +48,12 @@ class StageTracker:
     def __init__(self, expectation: Expectation) -> None:
         self.expectation = expectation
         self.marks = Marks()
-        self.fatal: Milestone | None = None
-        self.failed_at: str | None = None
-        self.hopeless = ""
+        self._loss = Loss(self.marks)
         self._last_transfer: tuple[float, Evidence] | None = None
         self._client: str | None = None
         self._xids: set[int] = set()
         self._offers: list[DhcpMessage] = []
-        self._initramfs_broken = False
         self._kernel: tuple[float, Evidence] | None = None
-        self._rounds = 0
-        self._refusals: Counter[str] = Counter()
         self._going_down = False
         self._wanted = STAGES[: STAGES.index(expectation.until) + 1]
 
@@ -85,7 +68,17 @@ class StageTracker:
     @property
     def lost(self) -> str:
         """Why this boot cannot go on by itself; "" while it may."""
-        return self.fatal.text if self.fatal is not None else self.hopeless
+        return self._loss.why
+
+    @property
+    def fatal(self) -> Milestone | None:
+        """The console line that ended it."""
+        return self._loss.fatal
+
+    @property
+    def failed_at(self) -> str | None:
+        """The stage in which it was lost."""
+        return self._loss.stage
 
     def close(self) -> None:
         """No more events: a firmware whose last file was its kernel had done its part."""
@@ -269,47 +262,18 @@ class StageTracker:
             text = f"MOUNT {event.server_ip}:{event.path} -> {'no reply' if event.status is None else event.status}"
         if len(mark.evidence) < 6:
             mark.evidence.append(Evidence(source="packet", ref=event.packet, t=event.t, text=text))
-        if isinstance(event, NfsMount) and event.status:
-            self._refused(f"the NFS server refused the mount {REFUSALS} times")
-        if (
-            isinstance(event, IscsiLogin) and event.status >> 8 == 2
-        ):  # class 2: the initiator is wrong, and will be again
-            self._refused(f"the iSCSI target refused the login {LOGIN_REFUSALS} times", LOGIN_REFUSALS)
+        if not isinstance(event, RootConnect):
+            self._loss.answered(event)
         if isinstance(event, NfsMount | IscsiLogin) and event.status == 0 and not self.expectation.has_console:
             self.marks.end("root", event.t, mark.evidence[-1])
 
-    def _refused(self, text: str, limit: int = REFUSALS) -> None:
-        kind = text.partition(":")[0]
-        self._refusals[kind] += 1
-        if self._refusals[kind] == limit and not self.lost:
-            self.hopeless, self.failed_at = text, "root"
-            self.marks["root"].note = f"given up: {text}"
-
     def _milestone(self, event: Milestone) -> None:
         evidence = Evidence(source="console", ref=event.line, t=event.t, text=event.text[:200])
-        if event.name in FATAL and not self.lost and self._fatal_here(event):
-            self.fatal = event
-            floor = FATAL[event.name]
-            if (
-                floor == "kernel"
-                and NO_ROOT.search(event.text)
-                and not (self._initramfs_broken or self.marks["kernel"].done)
-            ):
-                floor = "root"
-                self.marks.pass_over("root", event.t)
-            # After the last stage that is done: the power port may confirm later than a fast board fails.
-            done = max((index for index, name in enumerate(STAGES) if self.marks[name].done), default=-1)
-            self.failed_at = STAGES[min(max(done + 1, STAGES.index(floor)), len(STAGES) - 1)]
-            self.marks[self.failed_at].evidence.append(evidence)
+        if self._loss.fell(event, evidence):
             return
         if event.name in REFUSED:
             self._kernel = None
-        self._initramfs_broken |= event.name == "kernel.initramfs_error"
-        if event.name == "bootloader.restart" and not self.marks["firmware"].done:
-            self._round()
-        elif event.name in _MOUNT_TROUBLE and not self.marks["root"].done:
-            what, limit = _MOUNT_TROUBLE[event.name]
-            self._refused(f"the initramfs {what} {limit} times: {event.text[:120]}", limit)
+        self._loss.told(event)
         stage_name = CONSOLE_ENDS.get(event.name)
         if stage_name is None or self.lost:
             return
@@ -326,17 +290,6 @@ class StageTracker:
                     self.marks.end("login", event.t, evidence)
         else:
             self.marks.end(stage_name, event.t, evidence)
-
-    def _round(self) -> None:
-        self._rounds += 1
-        if self._rounds == ROUNDS and not self.lost:
-            self.hopeless = f"the bootloader began its boot order anew {ROUNDS} times"
-            self.failed_at = "firmware" if self.marks["dhcp"].done else "dhcp" if self.marks["link"].done else "link"
-            self.marks[self.failed_at].note = f"given up: {self.hopeless}"
-
-    def _fatal_here(self, event: Milestone) -> bool:
-        """An `(initramfs)` text after the login, or U-Boot's prompt before anything, is not the end of this boot."""
-        return not self.marks["userspace"].done or event.name == "kernel.panic"
 
     def _firmware_done(self, t: float, evidence: Evidence) -> None:
         mark = self.marks["firmware"]
