@@ -64,6 +64,7 @@ def test_the_commands_of_the_pages_exist() -> None:
     from harness.cli import app  # noqa: PLC0415
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {group.name for group in app.registered_groups}
     for page in [*DOCS.glob("*.md"), *(DOCS / "labs").glob("*.md")]:
         for word in re.findall(r"^(?:sudo )?piboot ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
             assert word in known, (page.name, word)
