@@ -13,7 +13,10 @@ from harness.boot.events import Noted
 from harness.clock import now
 from harness.config import BoardConfig, LabConfig, SerialConsole
 from harness.console.log import ConsoleLog
-from harness.console.share import SOCKET, ConsoleShare
+from harness.console.opening import open_line
+from harness.console.port import BytePort
+from harness.console.share import SOCKET, ConsoleShare, serves
+from harness.console.shared_port import SharedPort
 from harness.errors import HarnessError, InfraError
 from harness.power.gpio_relay import runtime_folder
 from harness.sharing.holder import Holder
@@ -43,20 +46,33 @@ def served(lab: LabConfig, board: BoardConfig) -> tuple[Path | None, Holder | No
     if isinstance(board.console, SerialConsole):
         with contextlib.suppress(OSError, HarnessError):
             name = runtime_folder() / _name(board.console.line)
-            if name.exists():
+            if serves(name):
                 return name.resolve(), holder
     if holder is not None and holder.run:
         run = Path(holder.run)
         found = [run / SOCKET, *run.glob(f"{board.name}/{SOCKET}"), *run.glob(f"{board.name}.*/{SOCKET}")]
-        there = [path for path in found if path.is_socket()]
-        if there:
-            return max(there, key=lambda path: path.stat().st_mtime), holder
+        there = sorted((path for path in found if path.is_socket()), key=lambda path: -path.stat().st_mtime)
+        return next((path for path in there if serves(path)), None), holder
     return None, holder
+
+
+def open_or_attach(config: SerialConsole) -> BytePort:
+    """A line of lab.yaml; by way of another process of the same user when that one reads it. Errors as `open_line`."""
+    try:
+        return open_line(config)
+    except InfraError as error:
+        with contextlib.suppress(OSError, HarnessError):
+            name = runtime_folder() / _name(config.line)
+            if "in use" in error.what and serves(name):
+                return SharedPort(name.resolve(), config.line)
+        raise
 
 
 def _register(path: Path, line: str, console: ConsoleLog) -> None:
     try:
         name = runtime_folder() / _name(line)
+        if serves(name):  # who reads the line itself is found by it: we only share what that one shares
+            return
         beside = name.with_name(f"{name.name}.{os.getpid()}")
         beside.symlink_to(path)
         beside.replace(name)

@@ -91,10 +91,11 @@ def serial_console(config: SerialConsole) -> Callable[[Path, Emit, Fail], Consol
     """A console on a serial device, a pty, a USB adapter or a serial server."""
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-        from harness.attaching import shared  # noqa: PLC0415 - a lab without consoles needs no pyserial
+        from harness.attaching import open_or_attach, shared  # noqa: PLC0415 - a lab without consoles needs no pyserial
         from harness.console.opening import console_log  # noqa: PLC0415
 
-        return shared(console_log(config, folder, on_event=emit, on_error=fail).start(), folder, config.line)
+        log = console_log(config, folder, on_event=emit, on_error=fail, opened=open_or_attach)
+        return shared(log.start(), folder, config.line)
 
     return opened
 

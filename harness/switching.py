@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.config import BoardConfig, InterfaceWire, LabConfig, SerialConsole
+from harness.config import BoardConfig, InterfaceWire, LabConfig
 from harness.config.labgrid import LabgridPower
 from harness.config.power import GpioRelayPower
 from harness.errors import ConfigError, HarnessError
@@ -130,17 +130,17 @@ def switch_board(
 
 def _signs(lab: LabConfig, board: BoardConfig, port: PowerPort, folder: Path, stack: ExitStack) -> list[Sign]:
     """What can show that the board, not only its port, lost its power."""
+    from harness import places  # noqa: PLC0415
+
     signs: list[Sign] = []
     wire = lab.wire_of(board)
     if isinstance(wire, InterfaceWire) and wire.direct:
         signs.append(LinkDown(lambda: local_carrier(wire.interface)))
     if (delivers := getattr(port, "delivers", None)) is not None:
         signs.append(ClassGone(delivers))
-    if isinstance(board.console, SerialConsole):
-        from harness.gear import serial_console  # noqa: PLC0415
-
+    if (open_console := places.console_of(board, places.place_of(lab, board))) is not None:
         try:
-            console = serial_console(board.console)(folder, lambda _event: None, lambda _error: None)
+            console = open_console(folder, lambda _event: None, lambda _error: None)
         except HarnessError:
             return signs  # somebody else reads it, or it is not there: it cannot tell
         stack.callback(console.close)

@@ -30,11 +30,12 @@ def console_log(
     *,
     on_event: Callable[[Milestone | ConsoleGap], None],
     on_error: Callable[[HarnessError], None],
+    opened: Callable[[SerialConsole], BytePort] = open_line,
 ) -> ConsoleLog:
     """The log of a console in `folder`, not started yet. ConfigError: `baud_after` names no milestone."""
     check_milestones(config)
     return ConsoleLog(
-        lambda: open_line(config),
+        lambda: opened(config),
         folder,
         name=config.line,
         on_event=on_event,

@@ -139,6 +139,15 @@ def attach(path: Path) -> socket.socket:
     return connection
 
 
+def serves(path: Path) -> bool:
+    """Whether somebody serves a console there that we may have: what a killed process left is no console."""
+    try:
+        attach(path).close()
+    except InfraError:
+        return False
+    return True
+
+
 def _listening(path: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

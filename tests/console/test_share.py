@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.console.log import ConsoleLog
-from harness.console.share import SOCKET, ConsoleShare, attach
-from harness.errors import InfraError
+from harness.console.port import PortGone
+from harness.console.share import SOCKET, ConsoleShare, attach, serves
+from harness.console.shared_port import SharedPort
+from harness.errors import ConfigError, InfraError
 from tests.lab.doubles import Pty
 from tests.wire.test_capture import until
 
@@ -79,3 +81,36 @@ def test_a_visitor_that_does_not_read_hinders_nobody(tmp_path: Path, pty: Pty) -
             heard(reader, b"\n199\r\n")
         until(lambda: console.bytes_read > 200_000)
         assert "199" in console.tail()
+
+
+def test_a_shared_line_is_a_line(tmp_path: Path, pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getpid", lambda: 1)  # as another process would
+    with ConsoleLog(pty.path, tmp_path) as console:
+        share = ConsoleShare(console, tmp_path)
+        port = SharedPort(share.path, pty.path)
+        pty.say("login: ")
+        assert port.read(20.0) == b"login: "
+        assert port.read(0.01) == b""
+        port.write(b"root\r")
+        pty.hear(b"root\r")
+        port.interrupt()
+        assert port.read(20.0) == b""
+        for refused in (lambda: port.set_baud(9600), port.send_break):
+            with pytest.raises(ConfigError, match="another process reads"):
+                refused()
+        console.close()
+        with pytest.raises(PortGone, match="has closed it"):
+            port.read(20.0)
+        port.close()
+        port.close()
+        with pytest.raises(PortGone):
+            port.write(b"x")
+
+
+def test_a_process_does_not_read_its_own_share(tmp_path: Path, pty: Pty) -> None:
+    with ConsoleLog(pty.path, tmp_path) as console:
+        share = ConsoleShare(console, tmp_path)
+        assert serves(share.path)
+        with pytest.raises(InfraError, match="shares the line itself"):
+            SharedPort(share.path, pty.path)
+    assert not serves(share.path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`piboot console` with a person's terminal (a pty) on one side and a board's line (another) on the other."""
 
+import json
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.doubles import Pty
+from tests.lab.doubles import BOOT_TEXT, Pty
 from tests.lab.test_watch_next import LAB
 from tests.sharing.labs import ROOT, piboot
 from tests.wire.test_capture import until
@@ -173,6 +174,48 @@ def test_beside_a_watch(lab: Path, pty: Pty) -> None:
     finally:
         watch.send_signal(signal.SIGINT)
         watch.wait(60)
+
+
+def test_a_watch_beside_a_person(lab: Path, pty: Pty) -> None:
+    """The other way round: the line is the person's, and the watch reads it through that process."""
+    reports = lab.parent / "reports"
+    with person(*arguments(lab)) as me:
+        me.sees(b"leaves")
+        until(me.is_raw)
+        argv = [sys.executable, "-m", "harness.cli", "watch", *arguments(lab), "--json"]
+        watch = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True)
+        try:
+
+            def heard() -> bool:
+                pty.say("raspberrypi login: \r\n")
+                return any(log.stat().st_size for log in reports.glob("*/b/console.log"))
+
+            until(heard, 60)
+            for text in BOOT_TEXT:
+                pty.say(text)
+            record = json.loads(watch.communicate(timeout=60)[0])
+        finally:
+            watch.kill()
+            watch.communicate()
+        assert record["verdict"] == "passed"
+        me.sees(b"Booting Linux")
+        me.types(b"\x1d")
+        assert me.end() == 0
+
+
+def test_what_a_killed_one_left_is_no_console(lab: Path, pty: Pty) -> None:
+    with person(*arguments(lab)) as me:
+        me.sees(b"leaves")
+        me.process.kill()
+        me.process.wait()
+    with person(*arguments(lab)) as again:
+        again.sees(b"Ctrl-] leaves")
+        assert b"attached" not in again.seen
+        until(again.is_raw)
+        pty.say("hello\r\n")
+        again.sees(b"hello")
+        again.types(b"\x1d")
+        assert again.end() == 0
 
 
 def test_without_a_terminal_it_shows_what_comes(lab: Path, pty: Pty) -> None:
