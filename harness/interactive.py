@@ -41,7 +41,8 @@ def _carry(console: socket.socket, keys: int, screen: int, sieve: Sieve) -> str:
     console.settimeout(_PATIENCE)
     sources: list[int | socket.socket] = [console, keys]
     while True:
-        ready, _, _ = select.select(sources, [], [])
+        # Not for ever: a signal that comes just before the wait would only be seen with the next key.
+        ready, _, _ = select.select(sources, [], [], 0.5)
         if console in ready:
             data = console.recv(65536)
             if not data:
