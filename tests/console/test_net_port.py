@@ -15,6 +15,7 @@ import pytest
 from serial import rfc2217
 
 from harness.console import net_port
+from harness.console.log import ConsoleLog
 from harness.console.net_port import address_of
 from harness.console.port import BytePort, PortGone, open_port
 from harness.errors import ConfigError, InfraError
@@ -128,6 +129,24 @@ def test_ser2net_sets_the_rate_while_another_thread_reads(tmp_path: Path) -> Non
         os.write(master, b"on")
         assert _read(port, 2) == b"on"
         port.close()
+    os.close(master)
+    os.close(slave)
+
+
+@needs_ser2net
+def test_a_rate_that_changes_in_the_middle_of_a_boot(tmp_path: Path) -> None:
+    """Set by the thread that reads, which is the one that must hear the server's answer."""
+    master, slave = pty.openpty()
+    with (
+        Ser2net(tmp_path, os.ttyname(slave)) as server,
+        ConsoleLog(lambda: open_port(server.url), tmp_path, baud_after={"kernel.start": 57600}) as console,
+    ):
+        os.write(master, b"[    0.000000] Booting Linux on physical CPU 0x0\r\n")
+        assert console.wait(lambda: console.baud == 57600, 60.0)
+        assert termios.tcgetattr(slave)[4] == termios.B57600
+        os.write(master, b"[    1.000000] Run /init as init process\r\n")
+        assert console.wait(lambda: "Run /init" in console.tail(), 60.0)
+        assert console.losses == 0
     os.close(master)
     os.close(slave)
 
