@@ -22,6 +22,7 @@ def virtual_board(config: BoardConfig) -> VirtualBoard:
         otp={**config.otp.model_dump(), "strict": config.emulation.strict, "sd_card": config.sd_card},
         files=config.emulation.boot_files,
         cable=_cable(config),
+        repeats=config.emulation.repeats,
     )
 
 

@@ -84,6 +84,10 @@ class BoardEmulation(Section):
     """Where the emulated server has the board's boot files: `folder`, where its bootloader asks for them first, or `root`, in the
     TFTP root, which it falls back to. Only one board of a server can have them there."""
 
+    repeats: Literal["answered", "hang"] = "answered"
+    """What the board's start*.elf makes of a DATA block that arrives twice: it answers twice, or, as that of 2021-09-28, it
+    hangs. `wire: {duplicate_data: [5]}` sends it one."""
+
     strict: Flag = True
     """The boot ROM of a `pi2b` or `pi3b` has its bugs: it acts on an offer only when a packet comes a second after its
     DISCOVER, takes none from a relay, and knows no gateway. The other models have none of them."""

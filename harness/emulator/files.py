@@ -157,5 +157,5 @@ class FirmwareFiles:
             now=m.clock(),
             blksize=self._asking.blksize,
             probe=probe,
-            limits=Limits(file_timeout=_FIRMWARE_WHOLE, idle_timeout=_FIRMWARE_IDLE),
+            limits=Limits(file_timeout=_FIRMWARE_WHOLE, idle_timeout=_FIRMWARE_IDLE, repeats_hang=m.repeats == "hang"),
         )

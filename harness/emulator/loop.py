@@ -69,10 +69,11 @@ class Loop:
             self._due()
 
     def _wait(self) -> float:
-        """Seconds until the next timer, -1 for none. Cancelled timers at the head are dropped."""
+        """Seconds until the next timer or some of them (epoll takes no infinity), -1 for none. Cancelled timers at the head
+        are dropped."""
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
-        return max(0.0, self._timers[0][0] - self.clock()) if self._timers else -1
+        return min(max(0.0, self._timers[0][0] - self.clock()), 3600.0) if self._timers else -1
 
     def _due(self) -> None:
         now = self.clock()

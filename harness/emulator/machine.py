@@ -28,7 +28,8 @@ class Machine:
 
     server, server_mac: where the files are, once DHCP and ARP have found it; prefix: "91cdf03d/" or ""; port: the next
     source port, 0 for none chosen; disconnects: files that timed out; ramdisk: boot.img
-    once it is loaded; notes: what was met and is not emulated.
+    once it is loaded; notes: what was met and is not emulated; repeats: what start*.elf makes of a repeated DATA block,
+    "answered" or "hang".
     """
 
     model: Model
@@ -39,6 +40,7 @@ class Machine:
     rng: random.Random
     speed: float = 1.0
     otp: Otp = Otp()  # noqa: RUF009 - immutable
+    repeats: str = "answered"
     prefix: str = ""
     server: bytes = NO_IP
     server_mac: bytes = b""

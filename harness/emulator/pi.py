@@ -76,6 +76,7 @@ class VirtualPi:
             rng=random.Random(),  # noqa: S311 - a real board's xids and ports are no secrets either
             speed=settings.speed,
             otp=settings.otp,
+            repeats=settings.repeats,
         )
         self.log(f"power on, boot folder {folder}")
         self._program = self._make_program(machine)

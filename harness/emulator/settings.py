@@ -43,6 +43,7 @@ class Settings:
     log: Path
     otp: Otp = Otp()  # noqa: RUF009 - immutable
     wire: str = "tap"
+    repeats: str = "answered"
 
 
 class _Mistakes(Exception):  # noqa: N818 - a collection on its way up, not an error of its own
@@ -125,6 +126,7 @@ def _board(entry: object) -> Settings:
         "tap": take("tap", _tap),
         "speed": take("speed", _speed, 1.0),
         "wire": take("wire", _one_of(WIRES), "tap"),
+        "repeats": take("repeats", _one_of(("answered", "hang")), "answered"),
         "machine": take("machine", _one_of(MACHINES), "virt"),
         "memory": take("memory", _memory, 512),
         "control": take("control", _socket),
@@ -150,7 +152,7 @@ def _board(entry: object) -> Settings:
 
 _KEYS = (
     *("name", "model", "serial_number", "mac", "revision", "tap", "speed", "eeprom", "bootloader", "machine", "memory"),
-    *("otp", "wire"),
+    *("otp", "wire", "repeats"),
     *("control", "status", "artefacts", "log"),
 )
 

@@ -6,6 +6,7 @@ through the full parser. RRQ resend every 2 s: EE#74; re-ACK of a repeated DATA 
 rpi-eeprom release notes 2021-02-16; fall-back to 512 bytes without OACK: bootloader of 2026 in a public log.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -35,13 +36,15 @@ class Server:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """file_timeout: seconds for the whole file; idle_timeout: seconds without a new block; block_limit: the last block
-    number that can be told apart, 0 for none; largest: bytes.
+    number that can be told apart, 0 for none; largest: bytes. repeats_hang: a repeated DATA block is taken for the next one, as
+    by start4.elf of 2021-09-28: every later block is answered with that ACK, and the file never ends (firmware issue 1631).
     """
 
     file_timeout: float = 30.0
     idle_timeout: float = 30.0
     block_limit: int = 0
     largest: int = 256 << 20
+    repeats_hang: bool = False
 
 
 def request(path: bytes, blksize: int, *, plain: bool = False) -> bytes:
@@ -135,6 +138,8 @@ class Transfer:
         return self._slowly(frame)
 
     def on_timer(self, now: float) -> bytes | bytearray | None:
+        if self.hangs:
+            return None
         activity = self._blocks + bool(self._peer_port)
         if activity != self._seen:
             self._seen, self._progress_at = activity, now
@@ -258,8 +263,16 @@ class Transfer:
             return self._accept(payload[4:])
         if self._blocks and block == self._blocks & 0xFFFF:
             self.repeats += 1
+            if self._limits.repeats_hang:
+                self._expected, self.deadline = _NEVER, math.inf
+                return self._acknowledge(block + 1 & 0xFFFF)
             return self._acknowledge(block)
-        return None
+        return self._acknowledge(self._blocks + 1 & 0xFFFF) if self.hangs else None
+
+    @property
+    def hangs(self) -> bool:
+        """Nothing ends it any more but the board's power."""
+        return self.deadline == math.inf
 
     def _meet(self, peer: int) -> None:
         """The server's port is known: make the ACK and what the next block must look like."""

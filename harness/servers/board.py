@@ -47,6 +47,7 @@ class VirtualBoard:
     speed: how much faster than a real board its waits are. files: "folder", its boot files lie where its bootloader asks for
     them first, or "root", in the TFTP root, which it falls back to. machine: the QEMU machine; memory in MiB. otp: net_boot,
     usb_boot_timeout, strict and sd_card of a board that starts from its ROM. cable: what is wrong with it, None for nothing.
+    repeats: what its start*.elf makes of a repeated DATA block, "answered" or "hang".
     Raises ConfigError for a name, serial number or MAC that cannot be.
     """
 
@@ -63,6 +64,7 @@ class VirtualBoard:
     otp: Mapping[str, Any] = field(default_factory=dict)
     files: str = "folder"
     cable: Faults | None = None
+    repeats: str = "answered"
 
     def __post_init__(self) -> None:
         for what, value, pattern, form in (

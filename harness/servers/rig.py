@@ -221,6 +221,7 @@ class Rig(AbstractContextManager["Rig"]):
                 "bootloader",
                 "machine",
                 "memory",
+                "repeats",
             )
         }
         entry |= {"otp": dict(board.otp)} if board.otp else {}

@@ -102,6 +102,24 @@ def test_repeated_data_is_acknowledged_again_and_taken_once():
     assert sent_acks(world)[:5] == [0, 1, 1, 2, 2]
 
 
+def test_a_repeated_block_hangs_firmware_that_counts_blocks_itself():
+    """It acknowledges a block that it never got (firmware issue 1631), and goes on doing so for ever."""
+    server = NetServer()
+    limits = Limits(repeats_hang=True)
+    transfer = Transfer(stack(START4), Server(SERVER_MAC, SERVER_IP), 50000, "f", now=0.0, blksize=512, limits=limits)
+
+    def answer(block: int) -> int | None:
+        frame = server.frame(MAC, BOARD_IP, 40000, 50000, b"\0\x03" + block.to_bytes(2) + bytes(512))
+        reply = transfer.on_frame(frame)
+        return None if reply is None else int.from_bytes(reply[44:46])
+
+    assert [answer(block) for block in (1, 2, 3)] == [1, 2, 3]
+    assert not transfer.hangs
+    assert [answer(block) for block in (3, 4, 3, 3, 5)] == [4, 4, 4, 4, 4]
+    assert transfer.hangs
+    assert (transfer.done, len(transfer.data)) == (False, 3 * 512)
+
+
 def test_request_is_repeated_every_two_seconds_for_thirty():
     transfer, world = fetch(NetServer({}, tftp=False))
     times = [when - 1000 for when, _frame in world.sent]

@@ -15,12 +15,16 @@ pytestmark = pytest.mark.netns
 OpenLab = Callable[..., Lab]
 
 
-def boot(open_lab: OpenLab, faults: str, *, budgets: str = "", model: str = "pi4", until: str = "firmware") -> Boot:
+def boot(
+    open_lab: OpenLab, faults: str, *, budgets: str = "", model: str = "pi4", until: str = "firmware", more: str = ""
+) -> Boot:
     words = {"emulation: {speed: 50}": f"emulation: {{speed: 50, wire: {faults}}}"}
     if budgets:
         words["{link: 5, dhcp: 5, firmware: 20,"] = "{" + budgets + ","
     if model != "pi4":
         words |= {"model: pi4": f"model: {model}", "e4:5f:01:09:02:f7": "b8:27:eb:cd:f0:3d"}
+    if more:
+        words["login: {user: root}"] = "login: {user: root}\n    " + more
     lab = open_lab(lab_config(**words))
     done = lab.board(BOARD).boot(until=until)
     assert done.record.capture is not None
@@ -45,6 +49,17 @@ def test_a_block_that_arrives_twice_is_acknowledged_twice_and_harms_nobody(open_
     assert done.verdict == "passed", done.record.reason
     assert set(again(done.record).values()) == {1}
     assert "Duplicate block" in done.console.text
+
+
+def test_a_start4_elf_that_hangs_on_a_repeated_block(open_lab: OpenLab) -> None:
+    done = boot(
+        open_lab, "{duplicate_data: [5]}", budgets="link: 5, dhcp: 5, firmware: 8", more="emulation: {repeats: hang}"
+    )
+    assert done.verdict == "failed(firmware)", done.record.reason
+    whole = [one.path for one in done.record.tftp if one.complete]
+    assert "91cdf03d/start4.elf" in whole, "the EEPROM bootloader takes repeated blocks"
+    stuck = done.record.tftp[-1]
+    assert (stuck.path, stuck.complete, stuck.retransmissions > 0) == ("91cdf03d/initramfs8", False, True)
 
 
 @pytest.mark.slow
