@@ -208,9 +208,9 @@ def _console(picture: Picture, axis: Axis, record: BootRecord, y: float) -> None
     """When it was away, as a band, then what it said."""
     for gap in record.console.gaps if record.console else ():
         end = gap.end if gap.end is not None else record.ended
-        if len(finite([gap.start, end])) == 2:
-            x0, x1 = axis.x(gap.start), axis.x(end)
-            picture.rect(x0, y, max(x1 - x0, 2.0), _LANE - 4, "gap", title=gap_text(gap, axis.zero))
+        if len(finite([gap.start, end])) == 2 and end >= axis.t0 and gap.start <= axis.t1:
+            x0 = min(axis.x(gap.start), axis.right - 2.0)
+            picture.rect(x0, y, max(axis.x(end) - x0, 2.0), _LANE - 4, "gap", title=gap_text(gap, axis.zero))
     _milestones(picture, axis, record, y)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from harness.boot.record import Gap
 from harness.report import html
 from harness.report.html import write_report
 from harness.report.runs import load_run
@@ -196,6 +197,30 @@ def test_files_over_http_have_a_table_and_a_lane_of_their_own(tmp_path: Path) ->
     assert "Files over TFTP" not in words
     assert [tag for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "broken"]
     assert "HTTP" in [text.strip() for text in page.texts]
+
+
+def test_when_the_console_was_away_is_told_and_drawn(tmp_path: Path) -> None:
+    record = samples.good()
+    assert record.console is not None
+    zero = record.started
+    gaps = (
+        Gap(
+            start=zero + 8,
+            end=zero + 9.5,
+            why="unplugged <b>\x1b[31m",
+            back="reopened as /dev/ttyUSB1",
+            stages=("kernel",),
+        ),
+        Gap(start=zero + 30, why="gone"),
+    )
+    changed = record.model_copy(update={"console": record.console.model_copy(update={"gaps": gaps})})
+    samples.write_boot(tmp_path / "run", changed)
+    page = page_of(tmp_path / "run")
+    assert "unplugged <b>" in page.words
+    assert "reopened as /dev/ttyUSB1; may hide kernel" in page.words
+    assert "gone; not back" in page.words
+    assert page.attributes("class").count("gap") == 4, "two, on the wide picture and on the phone's"
+    assert "\x1b" not in page.source
 
 
 def test_who_asked_for_an_address_is_told(the_page: Page) -> None:

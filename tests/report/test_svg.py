@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.boot.record import BootRecord
+from harness.boot.record import BootRecord, ConsoleInfo, Gap
 from harness.report.svg import Axis, Picture, Shape, nice_step
 from harness.report.timeline import timeline
 from harness.report.waterfall import waterfall
@@ -39,6 +39,18 @@ def test_everything_lies_within_the_picture(make: object, width: int) -> None:
     for picture in (timeline(record, width), waterfall(record, width)):
         if picture is not None:
             inside(picture)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_gap_of_the_console_is_a_band_within_the_picture(width: int) -> None:
+    record = samples.good()
+    zero, inf = record.started, math.inf
+    spans = [(-50.0, 1.0), (-50.0, -40.0), (3.0, 4.0), (5.0, None), (1e6, 2e6), (inf, None), (math.nan, 1.0)]
+    gaps = tuple(Gap(start=zero + a, end=None if b is None else zero + b, why="x") for a, b in spans)
+    picture = timeline(record.model_copy(update={"console": ConsoleInfo(gaps=gaps)}), width)
+    assert picture is not None
+    inside(picture)
+    assert len(bars(picture, "gap")) == 3
 
 
 @pytest.mark.parametrize("width", WIDTHS)
