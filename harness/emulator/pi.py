@@ -85,7 +85,7 @@ class VirtualPi:
 
     def leave_files_in(self, folder: Path | None) -> None:
         """Where handover.json of the next boot goes, which the running system begins by a reboot."""
-        self._folder, self._record = folder, None
+        self._system.renew(folder)
 
     def power_off(self) -> None:
         """Everything of the board is gone when this returns."""

@@ -241,13 +241,19 @@ class TestQemu:
         console.data.clear()
         port.on()
         console.wait("first")
-        bench.files("pi4-1", kernel8_img=program("second", then="hang"))
+        bench.files("pi4-1", kernel8_img=program("second", then="reset"))
         console.wait("second")
         assert b"PM_RSTS: 0x00000020" in console.data
         assert port.folder is not None
         until(
             lambda: json.loads((port.folder / "handover.json").read_text())["again"], "a second hand-over", port.status
         )  # type: ignore[operator]
+        folder = port.folder.with_name("after a reboot")
+        folder.mkdir()
+        bench.files("pi4-1", kernel8_img=program("third", then="hang"))
+        port.begin(folder)
+        console.wait("third")
+        until((folder / "handover.json").exists, "a hand-over in the folder of the next boot", port.status)
         off(port)
 
     def test_power_off_by_the_guest_halts_the_board(self, bench: Bench):

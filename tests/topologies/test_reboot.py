@@ -45,6 +45,7 @@ def test_a_kernel_that_is_installed_on_the_board_is_the_next_that_it_boots(open_
     second = board.reboot()
     assert second.verdict == "passed", (second.record.reason, [finding.title for finding in second.findings])
     assert second.record.stages[0].note == NOTE
+    assert second.record.machine is not None, "no hand-over in the second boot's folder"
     assert second.record.kernel is not None
     assert (second.record.kernel.build or "").startswith(NEW.decode())
     assert second.tftp["kernel8.img"].sha256 == hashlib.sha256(installed).hexdigest()
@@ -65,7 +66,6 @@ def test_any_board_reboots_and_keeps_what_it_wrote(open_lab: OpenLab, model: str
     for boot in (second, third):
         assert boot.verdict == "passed", boot.record.reason
         assert boot.record.machine is not None
-        assert "handover.json" in boot.record.artefacts.values()
     assert board.shell.run("cat /root/kept").output == "kept"
     boots = [boot.console.text.count("boot_id=") for boot in (first, second, third)]
     assert boots == [1, 1, 1]
