@@ -5,27 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.config import SerialConsole
+from harness.console.holders import keep_off
 from harness.errors import HarnessError
 from harness.probes import Check, Probes
-
-#: Program -> how it is kept from a console; %s: the device's name without /dev/.
-_KEEP_OFF = {
-    "agetty": "sudo systemctl disable --now serial-getty@%s.service (this host offers a login on the board's console)",
-    "ModemManager": "sudo systemctl disable --now ModemManager, or the udev rule of docs/serial.md",
-    "brltty": "sudo apt-get remove brltty (it takes adapters for braille displays)",
-    "ser2net": "read it through ser2net: url: rfc2217://HOST:PORT instead of port:",
-}
 
 
 def console_checks(board: str, console: SerialConsole, probes: Probes) -> Iterator[Check]:
     """What stands between the harness and a board's console."""
-    if console.url is not None:
-        yield _server(board, console, probes)
-        return
     name, why = f"console {console.line}", f"reading {board}"
     if (fault := probes.console_fault(console)) is not None:
         yield Check(name, False, fault.what, fault.remedy, why)
         return
+    if console.url is not None:
+        return  # asked by the dry run of the lab's gear: nobody's service is touched here
     device = console.port
     if device is None:
         try:
@@ -52,11 +44,10 @@ def _device(name: str, why: str, device: str, probes: Probes, asked: str | None)
     users = probes.users_of(device)
     if users:
         pid, program = users[0]
-        known_remedy = _KEEP_OFF.get(program, "").replace("%s", short)
-        remedy = known_remedy or f"end it (process {pid}): two readers tear a console's text apart"
+        remedy = keep_off(program, device) or f"end it (process {pid}): two readers tear a console's text apart"
         return Check(name, False, f"open in {program}", remedy, why)
     if _runs(f"serial-getty@{short}.service", probes):  # root's: another user does not see what it has open
-        return Check(name, False, "a getty of this host reads it", _KEEP_OFF["agetty"].replace("%s", short), why)
+        return Check(name, False, "a getty of this host reads it", keep_off("agetty", device), why)
     now = "" if device == asked else f", now {device}"
     return Check(name, True, f"free, may be read and written{now}", "", why)
 
@@ -64,18 +55,8 @@ def _device(name: str, why: str, device: str, probes: Probes, asked: str | None)
 def _modem_manager(device: str, probes: Probes) -> Iterator[Check]:
     if Path(probes.real_path(device)).name.startswith(("ttyUSB", "ttyACM")) and _runs("ModemManager.service", probes):
         found = "it runs: it types at new USB adapters for half a minute, looking for a modem"
-        yield Check("ModemManager", None, found, _KEEP_OFF["ModemManager"], "consoles that nobody else types at")
+        yield Check("ModemManager", None, found, keep_off("ModemManager", device), "consoles that nobody else types at")
 
 
 def _runs(unit: str, probes: Probes) -> bool:
     return probes.which("systemctl") is not None and probes.run(["systemctl", "is-active", unit])[1].strip() == "active"
-
-
-def _server(board: str, console: SerialConsole, probes: Probes) -> Check:
-    """The line is opened and closed again: only so is it known that nobody else has it."""
-    name, why = f"console {console.url}", f"reading {board}"
-    error = probes.console_fault(console)
-    if error is None:
-        said = f"answers, {console.baud} baud set" if (console.url or "").startswith("rfc2217:") else "answers"
-        return Check(name, True, said, "", why)
-    return Check(name, False, error.what, error.remedy, why)

@@ -10,7 +10,7 @@ import time
 
 import serial
 
-from harness.console.holders import held_by, holders
+from harness.console.holders import Holder, held_by, holders, keep_off
 from harness.console.polled import Polled
 from harness.console.port import BREAK, WRITE_TIMEOUT, PortGone, reason_of
 from harness.errors import ConfigError, InfraError
@@ -33,7 +33,7 @@ class DevicePort(Polled):
         self._exclusive = not _is_pty(device)  # a line of its own, not one end of a program's
         if self._exclusive and (others := holders(device)):
             self._serial.close()
-            raise _busy(device, held_by(others))
+            raise _busy(device, others)
         self._fd = int(self._serial.fileno())
         if self._exclusive:  # a pty would keep it for as long as its other end is open, a killed reader notwithstanding
             fcntl.ioctl(self._fd, termios.TIOCEXCL)
@@ -124,9 +124,17 @@ def _open(device: str, baud: int) -> serial.Serial:
         port.open()
     except (OSError, serial.SerialException, ValueError, termios.error) as error:
         if _is_busy(error):
-            raise _busy(device, held_by(holders(device))) from error
+            raise _busy(device, holders(device)) from error
+        if getattr(error, "errno", None) in {errno.EACCES, errno.EPERM}:
+            raise InfraError(
+                f"no right to open the console: {reason_of(error)}",
+                place=device,
+                remedy="add your user to the group that owns the device (on Debian: adduser USER dialout) and log in anew",
+            ) from error
         raise InfraError(
-            f"the console cannot be opened: {reason_of(error)}", place=device, remedy=_remedy(error)
+            f"the console cannot be opened: {reason_of(error)}",
+            place=device,
+            remedy="plug the adapter in, or correct this board's console in lab.yaml (ls /dev/serial/by-id/)",
         ) from error
     return port
 
@@ -135,15 +143,10 @@ def _is_busy(error: BaseException) -> bool:
     return getattr(error, "errno", None) in {errno.EBUSY, errno.EAGAIN} or "exclusively lock" in str(error)
 
 
-def _busy(device: str, by: str) -> InfraError:
+def _busy(device: str, by: list[Holder]) -> InfraError:
+    known = next((remedy for holder in by if (remedy := keep_off(holder.name, device))), "")
     return InfraError(
-        f"the console is in use: {by or 'another program has locked it'}",
+        f"the console is in use: {held_by(by) or 'another program has locked it'}",
         place=device,
-        remedy="another program reads this console (screen, minicom, a getty, another run of this lab?): end it",
+        remedy=known or "another program reads this console (screen, minicom, another run of this lab?): end it",
     )
-
-
-def _remedy(error: BaseException) -> str:
-    if getattr(error, "errno", None) in {errno.EACCES, errno.EPERM}:
-        return "add your user to the group that owns the device (on Debian: adduser USER dialout) and log in anew"
-    return "plug the adapter in, or correct this board's console in lab.yaml (ls /dev/serial/by-id/)"

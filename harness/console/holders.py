@@ -12,6 +12,14 @@ from harness.console.text import clean
 #: Where programs that lock as UUCP did (minicom, cu, ser2net) leave their process id: FHS 5.9.
 _UUCP = ("/run/lock", "/var/lock")
 
+#: Program -> how it is kept from a console; %s: the device's name without /dev/.
+_KEEP_OFF = {
+    "agetty": "this host offers a login on the board's console: sudo systemctl disable --now serial-getty@%s.service",
+    "ModemManager": "sudo systemctl disable --now ModemManager, or the udev rule of docs/serial.md",
+    "brltty": "sudo apt-get remove brltty (it takes adapters for braille displays)",
+    "ser2net": "read it through ser2net: url: rfc2217://HOST:PORT instead of port:",
+}
+
 
 class Holder(NamedTuple):
     pid: int
@@ -31,6 +39,11 @@ def holders(device: str) -> list[Holder]:
 def held_by(found: list[Holder]) -> str:
     """For an error: "held by process 42 (minicom)", "" when nobody is known."""
     return f"held by process {', '.join(map(str, found))}" if found else ""
+
+
+def keep_off(program: str, device: str) -> str:
+    """How `program` is kept from `device`, for an error's remedy; "" when it just has to be ended."""
+    return _KEEP_OFF.get(program, "").replace("%s", Path(os.path.realpath(device)).name)
 
 
 def _openers(device: str) -> list[int]:

@@ -15,8 +15,10 @@ def look_at_console(console: SerialConsole, row: Seen) -> Seen:
     device = device_of(console)
     row = replace(row, identity=usb_identity(device))
     open_line(console).close()
+    raw = console.url is not None and not console.url.startswith("rfc2217:")
+    rate = "" if raw else f", {console.baud} baud"  # which others is its server's business
     now = "" if device == console.line else f", now {device}"
-    return replace(row, reachable=True, rights=True, state=f"free, {console.baud} baud{now}")
+    return replace(row, reachable=True, rights=True, state=f"free{rate}{now}")
 
 
 def usb_identity(device: str) -> str:
