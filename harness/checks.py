@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from harness.checks_gear import gear_checks
 from harness.checks_machine import machine_checks
 from harness.checks_programs import BUILDING, FEEDING, NETBOOT, SERVING, TCPDUMP, Program
-from harness.config import EmulatedPower, EmulatedServer, LabConfig
+from harness.config import EmulatedPower, EmulatedServer, InterfaceWire, LabConfig
 from harness.config.mistakes import plain
 from harness.config.secret import SecretSource
 from harness.errors import ConfigError
@@ -43,7 +43,7 @@ def run_checks(lab: LabConfig, probes: Probes | None = None) -> list[Check]:
     if lab.emulated:
         checks += _emulated(lab, probes)
     real = [board for board in lab.boards.values() if not board.emulated]
-    if lab.emulated or any(board.wire is not None for board in real):
+    if lab.emulated or any(isinstance(lab.wire_of(board), InterfaceWire) for board in real):
         checks.append(_program(TCPDUMP, probes))
     for board in real:
         checks += gear_checks(lab, board, probes)

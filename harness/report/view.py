@@ -189,6 +189,9 @@ def _facts(record: BootRecord) -> list[tuple[str, str]]:
         facts.append(
             ("Capture", f"{text.count(capture.packets, 'packet')}, {lost}{cut}, on {capture.interface or 'the wire'}")
         )
+        if (clock := capture.clock) is not None:
+            ahead = f"{clock.offset_s * 1000:+,.1f} ms ± {clock.uncertainty_s * 1000:.1f} ms"
+            facts.append(("Its clock", f"{clock.host} is {ahead} from ours; the packets' times are corrected by that"))
     facts += [("Console", gap_text(gap, power_on(record))) for gap in (record.console.gaps if record.console else ())]
     if root is not None:
         kind = " ".join(filter(None, (root.fstype or root.protocol, "from", root.source or root.path)))

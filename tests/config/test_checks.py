@@ -259,6 +259,59 @@ def test_one_thing_of_a_real_lab_is_missing(
     assert remedy in check.remedy
 
 
+MIRROR = 'mirror: {kind: interface, interface: eth1, filter: "not port 22"}'
+
+
+@pytest.mark.parametrize(
+    ("wire", "machine", "name", "found", "remedy"),
+    [
+        (
+            "{kind: interface, interface: eth1, namespace: lab}",
+            Machine(files_missing=frozenset({"/run/netns/lab"})),
+            "namespace lab",
+            "no such network namespace",
+            "there are: x",
+        ),
+        (
+            "{kind: interface, interface: eth1, namespace: lab}",
+            Machine(root=False, capabilities=True),
+            "namespace lab",
+            "only root",
+            "sudo",
+        ),
+        (
+            "{kind: ssh, host: bench-pi, interface: eth1}",
+            Machine(programs_missing=frozenset({"ssh"})),
+            "ssh",
+            "not installed",
+            "openssh-client",
+        ),
+        (
+            "{kind: ssh, host: bench-pi, interface: eth1, filter: port port}",
+            Machine(status=1, output="tcpdump: can't parse filter expression"),
+            "filter of eth1",
+            "can't parse",
+            "pcap-filter",
+        ),
+    ],
+    ids=["no namespace", "namespace without root", "no ssh", "filter"],
+)
+def test_wires_elsewhere(
+    relay: None, monkeypatch: pytest.MonkeyPatch, wire: str, machine: Machine, name: str, found: str, remedy: str
+) -> None:
+    monkeypatch.setenv("PI_PASSWORD", "x")
+    (check,) = failed(run_checks(loads(changed(MIRROR, f"mirror: {wire}", REAL)), machine))
+    assert check.name == name
+    assert found in check.found
+    assert remedy in check.remedy
+
+
+def test_a_capture_on_another_host_needs_no_tcpdump_here(relay: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PI_PASSWORD", "x")
+    lab = loads(changed(MIRROR, "mirror: {kind: ssh, host: bench-pi, interface: eth1}", REAL))
+    assert failed(run_checks(lab, Machine(root=False, programs_missing=frozenset({"tcpdump"})))) == []
+
+
 def test_a_link_that_is_down_may_be_a_board_that_is_off(real: LabConfig) -> None:
     check = named(run_checks(real, Machine(texts={"/sys/class/net/eth1/operstate": "down"})), "interface eth1")
     assert (check.ok, check.found) == (None, "it is down")

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness.boot.record import Gap
+from harness.boot.record import CaptureClock, Gap
 from harness.report import html
 from harness.report.html import write_report
 from harness.report.runs import load_run
@@ -300,3 +300,13 @@ def test_the_page_is_replaced_whole(tmp_path: Path) -> None:
     first = write_report(run)
     assert write_report(run) == first
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_clock_of_a_capture_on_another_host_is_told(tmp_path: Path) -> None:
+    run = samples.write_run(tmp_path / "night")
+    record = samples.good("pi4-mirror")
+    assert record.capture is not None
+    clock = CaptureClock(host="bench-pi", offset_s=3.25, uncertainty_s=0.0012)
+    seen = record.model_copy(update={"capture": record.capture.model_copy(update={"clock": clock})})
+    samples.write_boot(run, seen)
+    assert "bench-pi is +3,250.0 ms ± 1.2 ms from ours" in page_of(run).words
