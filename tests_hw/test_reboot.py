@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must hold when a board reboots by itself, without an edge of its power: with `pytest --reboot`, as it takes a boot's time."""
+"""What must hold when a board reboots by itself, without an edge of its power: `pytest --reboot`, as it takes a boot's time."""
 
 from __future__ import annotations
 
