@@ -67,6 +67,8 @@ def boot_once(
     summary(made.record, made.folder, out, report=run.folder / "report.html")
     if as_json:
         print(made.record.model_dump_json(indent=2))
+    if made.left is not None and made.passed:
+        raise made.left
     return exit_code(made.record)
 
 
@@ -79,19 +81,30 @@ def boot_in_run(
     progress: Callable[[str], None],
     wait: float | None = None,
 ) -> Boot:
-    """Open the lab, boot, close; when the lab itself does not open, the record says so."""
-    model = config.boards[name].model
+    """Open the lab, boot, close; when the lab itself does not open, the record says so; when it cannot be left as its policy
+    says, `left` of the boot does."""
+    made: Boot | None = None
     try:
         with Lab(config, run, names=[name], viewer=view, progress=progress, wait=wait) as lab:  # type: ignore[arg-type]
-            return lab.board(name).boot(until)
+            made = lab.board(name).boot(until)
     except (InfraError, ConfigError) as error:
-        folder = run.boot_folder(name)
-        expectation = Expectation(board=name, model=model, emulated=config.boards[name].emulated)
-        write_json(folder / "expect.json", expectation.model_dump_json(indent=2))
-        journal.append(folder / "harness.jsonl", ended_by(error))
-        record = replay(folder)
-        write_json(folder / "record.json", record.model_dump_json(indent=2))
-        return Boot(record, folder, error)
+        if made is None:
+            made = _never_began(config, run, name, error)
+        else:
+            run.note(f"after the boot of {name}: {error.what}")
+            made.left = error
+    return made
+
+
+def _never_began(config: LabConfig, run: Run, name: str, error: InfraError | ConfigError) -> Boot:
+    """A boot that the lab did not get to, with its record."""
+    folder = run.boot_folder(name)
+    expectation = Expectation(board=name, model=config.boards[name].model, emulated=config.boards[name].emulated)
+    write_json(folder / "expect.json", expectation.model_dump_json(indent=2))
+    journal.append(folder / "harness.jsonl", ended_by(error))
+    record = replay(folder)
+    write_json(folder / "record.json", record.model_dump_json(indent=2))
+    return Boot(record, folder, error)
 
 
 def ended_by(error: HarnessError) -> Ended:

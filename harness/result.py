@@ -110,6 +110,8 @@ class Boot:
         self.record = record
         self.folder = folder
         self.error = error
+        #: What kept the lab from being left as its policy says, once the boot was over: a port that does not switch off.
+        self.left: HarnessError | None = None
         self.stages = Stages(record.stages)
         self.tftp = Transfers(record.tftp)
         self.http = Transfers(record.http)

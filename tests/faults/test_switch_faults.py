@@ -151,6 +151,19 @@ def assert_infra(bench: Bench, code: int, said: str, cause: str) -> None:
 def test_a_switch_that_is_not_there(bench: Bench) -> None:
     bench.lab(SWITCH.replace("PORT", str(free_port())))
     assert_infra(bench, *bench.boot(), "unreachable, or it does not know this community")
+    (boot,) = bench.boots
+    notes = json.loads((boot.parent / "run.json").read_text())["notes"]
+    assert "after the boot of shelf-7: PoE switch" in notes[-1], "it could not be switched off, either"
+
+
+def test_a_port_that_does_not_switch_off_is_told_after_the_boot(bench: Bench, switch: Switch) -> None:
+    """The boot is judged by what it did; that its board could not be switched off is the lab's fault, and told as such."""
+    switch.change(manner="clings")
+    code, said = bench.boot()
+    assert code == 3, said
+    assert "was told to switch off and did not" in said
+    (boot,) = bench.boots
+    assert read_record(boot / "record.json").verdict == "passed"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 
 FOLDER/switch.json: {"power": watts, "used": watts, "main": 1|2|3, "ports": {"7": {"admin": 1|2, "status": 1..6, "watts": W,
 "manner": M}}}, read at every request and written at every set, so that a test may change and watch it.
-M: "good"; "stuck" takes a set and does nothing; "denied" stays searching and counts; "fault" goes to fault; "slow" waits 5 s;
+M: "good"; "stuck" takes a set and does nothing; "clings" does so when it is to switch off;
+"denied" stays searching and counts; "fault" goes to fault; "slow" waits 5 s;
 "garbage" answers what is no protocol; "late" delivers only at the third look; "dead" ends the program.
 """
 
@@ -54,7 +55,7 @@ class Table:
     def set(self, name: str, value: int) -> None:
         port = self.data["ports"][name]
         manner = port.get("manner", "good")
-        if manner == "stuck":
+        if manner == "stuck" or (manner == "clings" and value == 2):
             return
         port["admin"] = value
         if value == 2:
