@@ -25,8 +25,7 @@ from harness.emulator.machine import Machine
 from harness.emulator.pi import VirtualPi
 from harness.emulator.settings import load
 from harness.emulator.stack import START4
-from harness.emulator.tftp import Transfer
-from harness.emulator.tftp_message import Limits, Server
+from harness.emulator.tftp import Limits, Server, Transfer
 
 _FILE = "forty.bin"
 _BYTES = 40_000_000

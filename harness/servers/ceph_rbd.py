@@ -30,7 +30,7 @@ class CephRbd(Topology):
 
     def __init__(self, options: TopologyOptions | None = None) -> None:
         super().__init__(options)
-        self._key = new_key()
+        self.key = new_key()  # the boards' client's
 
     @property
     def initramfs(self) -> str:
@@ -56,7 +56,7 @@ class CephRbd(Topology):
             Rpcbind(site.keeper, netboot.name, site.folder),
             Nfs(site.keeper, netboot.name, site.folder, address=netboot.ip, exports=exports),
         ]
-        cluster = Cluster(site.keeper, storage.name, site.folder, site.scratch / "ceph", storage.address, key=self._key)
+        cluster = Cluster(site.keeper, storage.name, site.folder, site.scratch / "ceph", storage.address, key=self.key)
         ceph: list[Service] = [CephMon(cluster), CephOsd(cluster)]
         if self.options.ceph_mgr:
             ceph.append(CephMgr(cluster))
@@ -72,7 +72,7 @@ class CephRbd(Topology):
 
     def cmdline(self, board: VirtualBoard) -> str:
         # As the rbd script in the initramfs reads it.
-        root = f"{self.hosts[2].ip}:{CLIENT}:{self._key}:{POOL}:{board.serial_number}::noatime"
+        root = f"{self.hosts[2].ip}:{CLIENT}:{self.key}:{POOL}:{board.serial_number}::noatime"
         return f"console=serial0,115200 boot=rbd rbdroot={root} rootfstype=ext4 rw ip=dhcp rootwait"
 
     def root_files(self, board: VirtualBoard) -> Mapping[str, str]:

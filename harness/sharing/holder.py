@@ -95,13 +95,6 @@ class Holder:
         return self.gone is True or abs(self.silent) > STALE
 
     @property
-    def brief(self) -> str:
-        """As `words`, for a table."""
-        return plain(
-            f"{self.user}@{self.host} since {_when(self.since)} (process {self.pid}: {self.what[:40] or '?'})", 160
-        )
-
-    @property
     def words(self) -> str:
         """For people, safe for a terminal: "alice@lab1 since 11:40 (process 123: pytest -m pi4, run reports/…)"."""
         what = f": {self.what}" if self.what else ""

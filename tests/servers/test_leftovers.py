@@ -20,7 +20,7 @@ import pytest
 from harness.errors import InfraError
 from harness.servers import Keeper, Rig
 from harness.servers.scratch import sweep
-from tests.servers.conftest import names, open_descriptors
+from tests.servers.conftest import names, needs, open_descriptors
 
 pytestmark = pytest.mark.netns
 ROOT = Path(__file__).parents[2]
@@ -182,6 +182,30 @@ def test_nothing_is_left_after_sigkill(hold: Callable[..., Holder], tmp_path: Pa
         neighbour.scratch.name,
         f"{neighbour.scratch.name}.lock",
     ]
+
+
+@pytest.mark.parametrize(
+    ("topology", "service"),
+    [
+        pytest.param("dnsmasq-iscsi", "tgt", marks=needs("dnsmasq-iscsi")),
+        pytest.param("ceph-rbd", "ceph-osd", marks=needs("ceph-rbd")),
+    ],
+)
+def test_storage_servers_leave_no_more_than_others(
+    hold: Callable[..., Holder], tmp_path: Path, scratch_base: Path, topology: str, service: str
+) -> None:
+    """tgtd does not end when it is asked to, and has its control socket in /run; Ceph's sockets are there, too."""
+    before, run = machine(), names("/run")
+    holder = hold(also=(f"on={topology}",))
+    assert holder.facts["services"][service] is True
+    assert machine() == before
+    assert names("/run") == run
+    holder.process.kill()
+    await_gone(holder)
+    with Rig([], tmp_path / "next"):
+        assert not holder.scratch.exists()
+    assert machine() == before
+    assert names("/run") == run
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

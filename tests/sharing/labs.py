@@ -73,9 +73,8 @@ def end(*processes: "subprocess.Popen[str]") -> None:
     for process in processes:
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def until(what: str, is_so: "Sequence[object] | object", seconds: float = 60.0) -> None:

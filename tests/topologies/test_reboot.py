@@ -16,9 +16,15 @@ pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 OLD, NEW = b"#1 SMP", b"#2 SMP"
 
 
-def test_a_kernel_that_is_installed_on_the_board_is_the_next_that_it_boots(open_lab: OpenLab) -> None:
+@pytest.mark.parametrize(
+    ("topology", "boot"),
+    [("openwrt-43-66", "/boot/firmware"), pytest.param("ceph-rbd", "/boot", marks=pytest.mark.slow)],
+)
+def test_a_kernel_that_is_installed_on_the_board_is_the_next_that_it_boots(
+    open_lab: OpenLab, topology: str, boot: str
+) -> None:
     pi = Pi("pi4-a", "pi4")
-    lab = open_lab("openwrt-43-66", pi)
+    lab = open_lab(topology, pi)
     board = lab.board("pi4-a")
     first = board.boot()
     assert first.verdict == "passed", first.record.reason
@@ -32,7 +38,7 @@ def test_a_kernel_that_is_installed_on_the_board_is_the_next_that_it_boots(open_
     places = [found.start() for found in re.finditer(OLD, old)]
     assert places
     # As a package does: the new file beside the old one, then in its place.
-    steps = ["cd /boot/firmware", "cp kernel8.img kernel8.new"]
+    steps = [f"cd {boot}", "cp kernel8.img kernel8.new"]
     steps += [
         f"printf {NEW.decode()[1]} | dd of=kernel8.new bs=1 seek={at + 1} conv=notrunc 2>/dev/null" for at in places
     ]

@@ -117,7 +117,7 @@ class Dnsmasq(Service):
 
 
 class ProxyDnsmasq(Dnsmasq):
-    """Proxy DHCP and TFTP beside another DHCP server of the network. Its options: menu, extra."""
+    """Proxy DHCP and TFTP beside another DHCP server of the network. Its options: boot_option_43, menu, extra."""
 
     def render(self) -> str:
         return render(
@@ -125,6 +125,7 @@ class ProxyDnsmasq(Dnsmasq):
             {
                 "interface": self.interface,
                 "network": self.network.network_address,
+                "boot_option_43": self.options.boot_option_43,
                 "menu": self.options.menu,
                 "tftp_root": self.tftp_root,
                 "extra": self.options.extra,

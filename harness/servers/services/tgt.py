@@ -3,6 +3,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Tgt(Service):
         self.disks = list(disks)
         self.secrets = secrets
         self.number = str(number)
+        self._lock = threading.RLock()  # boards are made ready side by side
 
     def render(self) -> str:
         self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,25 +83,29 @@ class Tgt(Service):
 
     def served(self) -> dict[str, str]:
         """The targets that it has now: their names, and the numbers by which tgtadm knows them."""
-        said = self._tool("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "target", what="asking for the targets")
-        return {name: number for number, name in _TARGET.findall(said)}
+        return {name: number for number, name in _TARGET.findall(self._show())}
 
     def withdraw(self, target: str) -> None:
         """Take a target away with its sessions; those of others go on."""
-        self.disks = [disk for disk in self.disks if disk.target != target]
-        if not self.running:
-            return
-        number = self.served().get(target)
-        if number is not None:
-            words = ("--op", "delete", "--mode", "target", "--tid", number, "--force")
-            self._tool("tgtadm", "--lld", "iscsi", *words, what=f"taking the target {target} away")
+        with self._lock:
+            self.disks = [disk for disk in self.disks if disk.target != target]
+            number = self.served().get(target) if self.running else None
+            if number is not None:
+                words = ("--op", "delete", "--mode", "target", "--tid", number, "--force")
+                self._tool("tgtadm", "--lld", "iscsi", *words, what=f"taking the target {target} away")
+
+    def take_disk(self, target: str) -> None:
+        """Take the disk away from a target that stays: boards log in, and find no disk. Until the target is made anew."""
+        words = ("--op", "delete", "--mode", "logicalunit", "--tid", self.served()[target], "--lun", "1")
+        self._tool("tgtadm", "--lld", "iscsi", *words, what=f"taking the disk of {target} away")
 
     def add(self, disk: Disk) -> None:
         """Serve one more disk."""
-        self.disks.append(disk)
-        if self.running:
-            self.config.write_text(self.render(), encoding="utf-8")
-            self._configure()
+        with self._lock:
+            self.disks.append(disk)
+            if self.running:
+                self.config.write_text(self.render(), encoding="utf-8")
+                self._configure()
 
     def stop(self) -> None:
         """End it: it ignores SIGTERM while it has a target (tgtd's own rule: no disk is taken from under a client)."""
@@ -114,12 +120,19 @@ class Tgt(Service):
     def _configure(self) -> None:
         """tgt-admin makes the targets that are in the file and not there yet."""
         self._tool("tgt-admin", "-c", str(self.config), "--execute", what="making the iSCSI targets")
-        if absent := {disk.target for disk in self.disks} - set(self.served()):
+        # It says nothing of a disk that it could not open, and offers a target without it.
+        said = self._show()
+        for disk in self.disks:
+            if f"Backing store path: {disk.image}\n" in said:
+                continue
             raise InfraError(
-                f"{self.name} does not serve {', '.join(sorted(absent))}" + self.last_words(),
+                f"{self.name} does not serve {disk.image} as {disk.target}" + self.last_words(),
                 place=str(self.log),
                 remedy=f"look at {self.config}",
             )
+
+    def _show(self) -> str:
+        return self._tool("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "target", what="asking for the targets")
 
     def _tool(self, program: str, *words: str, what: str) -> str:
         return run_tool(self.keeper, self.host, [program, "-C", self.number, *words], what)
