@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,10 +25,10 @@ from harness.gear import Gear, Pulse, emulated_console
 from harness.guests import Guests, folder_for
 from harness.lending import Lending
 from harness.losing import LinkDown, local_carrier
-from harness.masking import masked
 from harness.models import MODELS
 from harness.places import capture_of, console_of
 from harness.run import Run
+from harness.served import Server, expected
 from harness.watch import Blind, Viewer
 
 if TYPE_CHECKING:
@@ -37,25 +36,6 @@ if TYPE_CHECKING:
 
     from harness.feeds import Feeds
     from harness.servers import Rig
-    from harness.servers.services.service import Service
-
-
-@dataclass(frozen=True)
-class Server:
-    """The netboot server of one board. tftp_root: its folder, when it is on this machine; services: of the emulated lab."""
-
-    name: str
-    expected: ExpectedServer
-    tftp_root: Path | None = None
-    services: Mapping[str, Service] = field(default_factory=dict)
-
-    def file(self, path: str) -> Path | None:
-        """Where a file lies that was asked for as `path` on the wire (servers collapse `//`); None when it is not at hand."""
-        return self.tftp_root / path.lstrip("/") if self.tftp_root is not None else None
-
-    def file_over_http(self, path: str) -> Path | None:
-        """Where a file lies that was asked for as `path` of the web server; None when it is not at hand."""
-        return Path(self.expected.http_root) / path.lstrip("/") if self.expected.http_root is not None else None
 
 
 class Lab(AbstractContextManager["Lab"]):
@@ -184,42 +164,7 @@ class Lab(AbstractContextManager["Lab"]):
             ) from None
 
     def _expected(self, config: BoardConfig) -> ExpectedServer:
-        server = self.config.server_of(config)
-        if server is None:
-            return ExpectedServer()
-        if isinstance(server, EmulatedServer):
-            rig = self._rig(config.server or "")
-            facts = rig.facts(config.name)
-            return ExpectedServer(
-                dhcp=facts.dhcp_servers,
-                tftp=facts.tftp_server,
-                tftp_root=str(rig.tftp_root),
-                prefix=facts.tftp_prefix,
-                root_kind=facts.root_kind,
-                root_source=facts.root_source,
-                root_server=facts.root_server,
-                root_device=facts.root_device,
-                root_types=facts.root_types,
-                root_options=facts.root_options,
-                boot_device=facts.boot_device,
-                cmdline=masked(rig.board(config.name).cmdline),
-                http=facts.http or None,
-                http_root=str(rig.www) if facts.http else None,
-            )
-        identity = {"serial_number": config.serial_number, "mac": config.mac}
-        source = server.root_source_for(**identity, name=config.name)
-        return ExpectedServer(
-            dhcp=tuple(server.dhcp),
-            tftp=server.tftp.address if server.tftp else None,
-            tftp_root=server.tftp.root if server.tftp else None,
-            prefix=server.prefix_for(**identity),
-            root_kind=server.root.kind if server.root else None,
-            root_source=source,
-            root_server=source.partition(":")[0] if source else None,
-            root_device=source,
-            http=server.http_for(**identity, name=config.name),
-            http_root=server.http.root if server.http else None,
-        )
+        return expected(self.config, config, lambda: self._rig(config.server or ""))
 
     def _make(self, config: BoardConfig, gear: Gear) -> Board:
         model = MODELS[config.model]
