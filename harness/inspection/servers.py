@@ -37,15 +37,14 @@ def look_at_server(server: ExternalServer, row: Seen, *, tftp_port: int = _TFTP,
             parts.append("NFS listens")
         except OSError as error:
             missing.append(f"no NFS at {host}: {error.strerror or error}")
-    if server.dhcp:
-        parts.append("DHCP is not asked: it would lease an address")
+    note = ["DHCP is not asked: it would lease an address"] if server.dhcp else []
     if not server.tftp and not server.root:
-        return replace(row, state="; ".join(parts) or "nothing of it is described")
+        return replace(row, state="; ".join(note) or "nothing of it is described")
     if missing:
         fix = "is the server up, and does this host reach the boards' network? a firewall may let the boards through, and not us"
         # A host that is not in the boards' network may still see their packets on a mirror port.
-        return replace(row, reachable=False if not parts else None, state="; ".join([*missing, *parts]), fix=fix)
-    return replace(row, reachable=True, state="; ".join(parts))
+        return replace(row, reachable=False if not parts else None, state="; ".join([*missing, *parts, *note]), fix=fix)
+    return replace(row, reachable=True, state="; ".join([*parts, *note]))
 
 
 def ask_tftp(address: str, port: int = _TFTP) -> str | None:

@@ -254,7 +254,7 @@ def test_a_server_is_asked_for_a_file_that_nobody_has() -> None:
 def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.inspection.servers._ANSWER", 0.1)
     both = {"tftp": {"address": "127.0.0.1"}, "root": {"kind": "nfs", "source": "127.0.0.1:/srv/x"}}
-    server = ExternalServer.model_validate({"kind": "external", **both})
+    server = ExternalServer.model_validate({"kind": "external", "dhcp": ["127.0.0.1"], **both})
     with socket.create_server(("127.0.0.1", 0)) as nfs:
         row = look_at_server(server, Seen("server", "nas"), tftp_port=9, nfs_port=nfs.getsockname()[1])
     assert (row.reachable, row.ok) == (None, True), "one of two: perhaps a firewall"
