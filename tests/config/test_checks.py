@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import checks
 from harness.checks import Check, failed, format_table, run_checks
+from harness.checks import emulated as emulated_module
+from harness.checks.probes import Probes
 from harness.config import LabConfig, loads
 from harness.emulator import qemu_program
 from harness.images import KINDS, tools
 from harness.images.build import DEBIAN_TOOLS
-from harness.probes import Probes
 from harness.servers.programs import requirements
 from tests.config.samples import GOOD, REAL, changed
 
@@ -186,9 +186,9 @@ def test_what_only_the_build_needs_is_not_asked_for_once_it_is_built(emulated: L
         (Machine(root=False), "root", "sudo"),
         (Machine(files_missing=frozenset({"/dev/net/tun"})), "/dev/net/tun", "modprobe tun"),
         (Machine(files_missing=frozenset({"/dev/net/tun:rw"})), "/dev/net/tun", "chmod 666"),
-        (Machine(files_missing=frozenset(checks._FSAL)), "ganesha's FSAL VFS", "nfs-ganesha-vfs"),
+        (Machine(files_missing=frozenset(emulated_module._FSAL)), "ganesha's FSAL VFS", "nfs-ganesha-vfs"),
         (
-            Machine(files_missing=frozenset(checks._KEYRING), built=False),
+            Machine(files_missing=frozenset(emulated_module._KEYRING), built=False),
             "Debian's archive keys",
             "debian-archive-keyring",
         ),

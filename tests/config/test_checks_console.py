@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.checks_console import console_checks
+from harness.checks.console import console_checks
+from harness.checks.probes import Check, Probes
 from harness.config import SerialConsole
 from harness.errors import ConfigError, HarnessError, InfraError
-from harness.probes import Check, Probes
 from tests.config.test_checks import Machine
 
 pytestmark = pytest.mark.usefixtures("relay")

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from harness.checks_programs import NETBOOT
+from harness.checks.programs import NETBOOT
 from harness.commands import adapted
 from harness.config import EmulatedServer, load, loads
 from harness.config.server import Topology

@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.checks.probes import Check, Probes
 from harness.config import SerialConsole
 from harness.console.holders import keep_off
 from harness.errors import HarnessError
-from harness.probes import Check, Probes
 
 
 def console_checks(board: str, console: SerialConsole, probes: Probes) -> Iterator[Check]:

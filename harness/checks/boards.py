@@ -3,10 +3,10 @@
 
 from collections.abc import Iterator
 
+from harness.checks.probes import Check
 from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig
 from harness.config.power import PoeSnmpPower
 from harness.models import MODELS
-from harness.probes import Check
 
 _PAGE = "docs/boards.md"
 

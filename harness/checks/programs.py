@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from harness.checks.probes import Check, Probes
+
 
 @dataclass(frozen=True)
 class Program:
@@ -57,3 +59,12 @@ BUILDING = (
     Program("qemu-aarch64-static", "qemu-user-static", "building the boards' images"),
 )
 TCPDUMP = Program("tcpdump", "tcpdump", "captures")
+
+
+def program_check(program: Program, probes: Probes) -> Check:
+    """Whether it is installed."""
+    path = probes.which(program.name)
+    remedy = f"sudo apt-get install --no-install-recommends {program.package}"
+    if path is None:
+        return Check(program.name, False, "not installed", remedy, program.needed_for, program.package)
+    return Check(program.name, True, path, "", program.needed_for)

@@ -4,9 +4,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.checks.probes import Check, Probes
 from harness.config import InterfaceWire, SshWire
 from harness.config.wire import LabgridWire
-from harness.probes import Check, Probes
 
 #: Where `ip netns add` keeps its namespaces (ip-netns(8)).
 _NAMESPACES = "/run/netns"

@@ -3,10 +3,10 @@
 
 from collections.abc import Iterator
 
+from harness.checks.probes import Check
 from harness.config import LabConfig
 from harness.emulator import qemu_program
 from harness.errors import ConfigError, InfraError
-from harness.probes import Check
 
 
 def machine_checks(lab: LabConfig) -> Iterator[Check]:

@@ -1,22 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Looks whether this machine has the tools and rights that one lab needs, and says what to install or to change.
+"""Checks of what the emulated lab needs of this machine: programs, rights, kernel, images, disk and memory."""
 
-Nobody's power, network or services are touched: what is tried is tried in namespaces that end at once.
-"""
+from collections.abc import Iterator, Sequence
 
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-
-from pydantic import BaseModel
-
-from harness.checks_gear import gear_checks
-from harness.checks_machine import machine_checks
-from harness.checks_programs import BUILDING, FEEDING, NETBOOT, SERVING, TCPDUMP, Program
-from harness.config import EmulatedPower, EmulatedServer, InterfaceWire, LabConfig
-from harness.config.mistakes import plain
-from harness.config.secret import SecretSource
-from harness.errors import ConfigError
-from harness.probes import Check, Probes
+from harness.checks.machine import machine_checks
+from harness.checks.probes import Check, Probes
+from harness.checks.programs import BUILDING, FEEDING, NETBOOT, SERVING, program_check
+from harness.config import EmulatedPower, EmulatedServer, LabConfig
 
 _GIB = 1024**3
 _MIB = 1024**2
@@ -36,55 +26,7 @@ _OVERLAY = (
 )
 
 
-def run_checks(lab: LabConfig, probes: Probes | None = None) -> list[Check]:
-    """All checks of `lab`, in the order in which a boot would need them. Takes about half a second; never raises."""
-    probes = probes or Probes()
-    checks: list[Check] = []
-    if lab.emulated:
-        checks += _emulated(lab, probes)
-    real = [board for board in lab.boards.values() if not board.emulated]
-    if lab.emulated or any(isinstance(lab.wire_of(board), InterfaceWire) for board in real):
-        checks.append(_program(TCPDUMP, probes))
-    for board in real:
-        checks += gear_checks(lab, board, probes)
-    checks += _secrets(lab)
-    # Several boards share a wire or a server: said once.
-    return list(dict.fromkeys(checks))
-
-
-def failed(checks: Iterable[Check]) -> list[Check]:
-    """Those without which a boot cannot work."""
-    return [check for check in checks if check.ok is False]
-
-
-def format_table(checks: Sequence[Check], width: int = 100) -> str:
-    """Plain text: one line per check, what to do below those that are not in order, and one apt line for all packages."""
-    if not checks:
-        return "nothing to check"
-    words = {True: "ok", False: "MISSING", None: "note"}
-    column = max(len(plain(check.name)) for check in checks)
-    lines = []
-    for check in checks:
-        lines.append(f"{words[check.ok]:8}{plain(check.name):{column}}  {plain(check.found, 200)}")
-        if check.ok is not True:
-            for label, text in (("needed for", check.needed_for), ("do", check.remedy)):
-                indent = " " * (10 + column)
-                wrapped = textwrap.wrap(f"{label}: {plain(text, 1000)}", max(40, width - len(indent)))
-                lines += [indent + line for line in wrapped] if text else []
-    bad = failed(checks)
-    packages = sorted({check.package for check in bad if check.package})
-    lines.append("")
-    if packages:
-        lines.append(f"install: sudo apt-get install --no-install-recommends {' '.join(packages)}")
-        lines.append("     or: script/setup, which also keeps their services from starting on this machine")
-    lines.append(f"{len(bad)} of {len(checks)} missing" if bad else "nothing is missing")
-    return "\n".join(lines)
-
-
-# --- the emulated lab ----------------------------------------------------------------------------------------------------
-
-
-def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
+def emulated_checks(lab: LabConfig, probes: Probes) -> Iterator[Check]:
     yield _root(probes)
     topologies = sorted({server.topology for server in _used_servers(lab)})
     feeds = sorted({board.power.gear for board in lab.boards.values() if isinstance(board.power, EmulatedPower)})
@@ -93,7 +35,7 @@ def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
         *(program for topology in topologies for program in NETBOOT[topology]),
         *(program for gear in feeds for program in FEEDING.get(gear, ())),
     ):
-        yield _program(program, probes)
+        yield program_check(program, probes)
     yield from machine_checks(lab)
     yield _files("ganesha's FSAL VFS", _FSAL, "nfs-ganesha-vfs", "NFS of the emulated lab", probes)
     yield _tun(probes)
@@ -119,7 +61,7 @@ def _emulated(lab: LabConfig, probes: Probes) -> Iterator[Check]:
     if to_build:
         for program in BUILDING:
             if "debian" in roots or program.name not in {"mmdebstrap", "arch-test"}:
-                yield _program(program, probes)
+                yield program_check(program, probes)
         yield _files("Debian's archive keys", _KEYRING, "debian-archive-keyring", "building the boards' images", probes)
         if "debian" in roots:
             yield _binfmt(probes)
@@ -139,14 +81,6 @@ def _root(probes: Probes) -> Check:
     if probes.is_root():
         return Check("root", True, "running as root", "", why)
     return Check("root", False, "running as an ordinary user", "run it with sudo: sudo .venv/bin/piboot boot", why)
-
-
-def _program(program: Program, probes: Probes) -> Check:
-    path = probes.which(program.name)
-    remedy = f"sudo apt-get install --no-install-recommends {program.package}"
-    if path is None:
-        return Check(program.name, False, "not installed", remedy, program.needed_for, program.package)
-    return Check(program.name, True, path, "", program.needed_for)
 
 
 def _files(name: str, patterns: Sequence[str], package: str, needed_for: str, probes: Probes) -> Check:
@@ -233,34 +167,3 @@ def _memory(lab: LabConfig, probes: Probes) -> Check:
         return Check(name, True, found, "", why)
     remedy = "lower emulation.guests, or a board's emulation.memory, in lab.yaml; or end other programs"
     return Check(name, False, found, remedy, why)
-
-
-def _secrets(lab: LabConfig) -> Iterator[Check]:
-    for board in lab.boards.values():
-        for path, source in _sources(board):
-            name, why = (
-                f"{path} of {board.name}",
-                "logging in" if path.startswith("login") else f"reaching {board.name}",
-            )
-            try:
-                source.resolve()
-            except ConfigError as error:
-                yield Check(name, False, f"{error.place}: {error.what}", error.remedy, why)
-            else:
-                yield Check(name, True, "there", "", why)
-
-
-def _sources(section: BaseModel, path: str = "") -> Iterator[tuple[str, SecretSource]]:
-    """Every secret that a section names, at any depth, with its keys: ("login.password", source)."""
-    for key in type(section).model_fields:
-        value = getattr(section, key)
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for word, item in inner:
-            here = ".".join(part for part in (path, key, word) if part)
-            if isinstance(item, SecretSource):
-                yield here, item
-            elif isinstance(item, BaseModel):
-                yield from _sources(item, here)
-
-
-__all__ = ["Check", "failed", "format_table", "run_checks"]

@@ -3,12 +3,12 @@
 
 from collections.abc import Iterator
 
-from harness.checks_boards import board_checks
-from harness.checks_console import console_checks
-from harness.checks_wires import wire_checks
+from harness.checks.boards import board_checks
+from harness.checks.console import console_checks
+from harness.checks.probes import Check, Probes
+from harness.checks.wires import wire_checks
 from harness.config import BoardConfig, ExternalServer, LabConfig, PluginPower, SerialConsole
 from harness.config.gear import POWER_GROUP
-from harness.probes import Check, Probes
 
 
 def gear_checks(lab: LabConfig, board: BoardConfig, probes: Probes) -> Iterator[Check]:
