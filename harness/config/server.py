@@ -4,7 +4,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from harness.config.mistakes import plain, show, suggest
 from harness.config.values import AbsolutePath, Ipv4, Section, mistake
@@ -25,6 +25,8 @@ Topology = Literal[
     "isc-hpa",
     "kea-atftpd",
 ]
+#: Those whose roots are no NFS exports.
+_BLOCK_ROOTS = frozenset({"dnsmasq-iscsi", "ceph-rbd"})
 
 
 class EmulatedServer(Section):
@@ -41,6 +43,15 @@ class EmulatedServer(Section):
     get one whose `nfsmount` leaves the options to the kernel."""
     ceph_mgr: bool = False
     """Run Ceph's manager, which `ceph-rbd` needs for nothing: `ceph df` and the like work then, and it starts some 7 s later."""
+
+    @model_validator(mode="after")
+    def _fits_its_topology(self) -> "EmulatedServer":
+        if self.nfs != "3" and self.topology in _BLOCK_ROOTS:
+            raise mistake(
+                f"nfs: the root of {self.topology} is a block device, none that NFS serves",
+                "remove nfs:, or choose a topology with an NFS root, such as dnsmasq-nfs",
+            )
+        return self
 
 
 def _prefix(value: str) -> str:

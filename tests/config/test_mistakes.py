@@ -295,6 +295,16 @@ def test_two_emulated_servers_on_one_wire() -> None:
     assert (found.path, "both would answer" in found.what) == ("boards.b.server", True)
 
 
+@pytest.mark.parametrize("topology", ["dnsmasq-iscsi", "ceph-rbd"])
+def test_an_nfs_version_for_a_root_that_is_none(topology: str) -> None:
+    keys = 's: {kind: emulated, nfs: "4.1", topology: TOPOLOGY}'
+    found = one(changed("s: {kind: emulated}", keys.replace("TOPOLOGY", topology)))
+    assert found.path == "servers.s"
+    assert "block device" in found.what
+    assert "dnsmasq-nfs" in found.instead
+    loads(changed("s: {kind: emulated}", keys.replace("TOPOLOGY", "isc-hpa")))
+
+
 def test_two_boards_with_their_files_in_the_tftp_root() -> None:
     key = "    emulation: {boot_files: root}\n"
     assert loads(GOOD + key).boards["a"].emulation.boot_files == "root"
