@@ -26,6 +26,7 @@ def peak(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.gear  # long for a unit test
 @pytest.mark.parametrize(
     ("text", "times"),
     [(BANNER + MODE, 2), (FILE, 2), (b"x" * 100, 4), (b"\0" * 100, 4), (b"[    1.0] some kernel text\r\n", 4)],

@@ -229,6 +229,7 @@ def test_who_asked_for_an_address_is_told(the_page: Page) -> None:
     assert "os (klibc): ack" in words
 
 
+@pytest.mark.gear  # long for a unit test
 def test_a_ten_megabyte_console_is_bounded(tmp_path: Path) -> None:
     console = b"".join(
         b"[%9d.123456] a line of the kernel that says the same again and again\r\n" % n for n in range(150_000)
