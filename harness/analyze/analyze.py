@@ -114,14 +114,15 @@ def _facts(views: list[View], name: str, progress: Progress) -> Facts:
     mounts = [mount for view in views for mount in view.mounts]
     last = next((m for m in reversed(mounts) if m.status == 0), mounts[-1] if mounts else None)
     connects = [connect for view in views for connect in view.connects]
+    logins = [login for view in views for login in view.logins] if last is None else []
+    login = next((one for one in reversed(logins) if one.status == 0), logins[-1] if logins else None)
     root = None
-    if last is not None or connects:
-        root = RootSeen(
-            protocol="nfs" if last is not None else connects[0].protocol,
-            server=last.server_ip if last is not None else connects[0].server_ip,
-            path=last.path if last is not None else None,
-            status=last.status if last is not None else None,
-        )
+    if last is not None:
+        root = RootSeen(protocol="nfs", server=last.server_ip, path=last.path, status=last.status)
+    elif login is not None:
+        root = RootSeen(protocol="iscsi", server=login.server_ip, path=login.target, status=login.status)
+    elif connects:
+        root = RootSeen(protocol=connects[0].protocol, server=connects[0].server_ip)
     return Facts(
         expectation=Expectation(board="", model=name),
         stages=progress.judged(),

@@ -11,6 +11,7 @@ from harness.analyze.progress import Progress
 from harness.boot.events import (
     DhcpMessage,
     HttpEnded,
+    IscsiLogin,
     Milestone,
     NfsMount,
     RootConnect,
@@ -51,6 +52,7 @@ class View:
     fetches: tuple[HttpFetch, ...] = ()
     milestones: tuple[Milestone, ...] = ()
     mounts: tuple[NfsMount, ...] = ()
+    logins: tuple[IscsiLogin, ...] = ()
     connects: tuple[RootConnect, ...] = ()
     capture: CaptureInfo | None = None
     kind: str = "unknown"
@@ -188,6 +190,7 @@ def _wire(path: Path, capture: wires.Capture, board: wires.WireBoard) -> View:
         transfers=tuple(event.transfer for event in boot.of(TransferEnded)),
         fetches=fetches,
         mounts=tuple(boot.of(NfsMount)),
+        logins=tuple(boot.of(IscsiLogin)),
         connects=tuple(boot.of(RootConnect)),
         capture=capture.info,
         kind=_wire_kind(board.mac, exchanges, started, fetches),

@@ -10,6 +10,7 @@ from harness.boot.events import (
     Event,
     HttpAsked,
     HttpEnded,
+    IscsiLogin,
     NfsMount,
     RootConnect,
     TransferEnded,
@@ -121,24 +122,30 @@ def _system(progress: Progress, found: Sequence[DhcpExchange], events: Sequence[
             elif progress.waits is not None and progress.waits.stage == "root":
                 progress.waits = None
     for event in events:
-        if isinstance(event, RootConnect):
+        _storage(progress, event)
+
+
+def _storage(progress: Progress, event: Event) -> None:
+    """A word between the board and a storage server."""
+    match event:
+        case RootConnect():
             text = f"connect to {event.protocol} {event.server_ip}:{event.port}"
-            evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=text)
-            progress.reach("kernel", evidence)
-            if not progress.has("root"):
-                progress.wait("root", evidence)
-            if event.port == 2049:  # NFS version 4 has no MOUNT call: talking to it is what shows
-                progress.reach("root", evidence)
-        elif isinstance(event, NfsMount):
+        case NfsMount():
             text = f"MOUNT {event.server_ip}:{event.path}: {'asked' if event.status is None else event.status}"
-            evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=text)
-            progress.reach("kernel", evidence)
-            if event.status == 0:
-                progress.reach("root", evidence)
-            elif event.status:
-                progress.fail("root", evidence)
-            elif not progress.has("root"):
-                progress.wait("root", evidence)
+        case IscsiLogin():
+            text = f"iSCSI login to {event.server_ip} {event.target}: {event.status:#06x}"
+        case _:
+            return
+    evidence = Evidence(source="packet", ref=event.packet, t=event.t, text=text)
+    progress.reach("kernel", evidence)
+    status = None if isinstance(event, RootConnect) else event.status
+    # NFS version 4 has no MOUNT call: talking to it is what shows.
+    if status == 0 or (isinstance(event, RootConnect) and event.port == 2049):
+        progress.reach("root", evidence)
+    elif status:
+        progress.fail("root", evidence)
+    elif not progress.has("root"):
+        progress.wait("root", evidence)
 
 
 def era(started: Sequence[TransferStarted], messages: Sequence[DhcpMessage]) -> tuple[str | None, str | None]:

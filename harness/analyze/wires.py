@@ -14,6 +14,7 @@ from harness.boot.events import (
     Event,
     HttpAsked,
     HttpEnded,
+    IscsiLogin,
     NfsMount,
     RootConnect,
     TransferEnded,
@@ -102,7 +103,7 @@ def _rank(event: Event) -> int | None:  # noqa: PLR0911 - one answer per kind of
             return 0 if by == "eeprom" else 2 if by == "os" else 1
         case HttpEnded(fetch=one):
             return 1 if one.complete and one.asked_by == "eeprom" and one.path.endswith(LAST_OVER_HTTP) else 0
-        case RootConnect() | NfsMount():
+        case RootConnect() | NfsMount() | IscsiLogin():
             return 2
     return None
 
@@ -158,7 +159,7 @@ def read(path: Path) -> Capture:
                 return mac if mac in boards or event.asked_by == "eeprom" else None
             case HttpEnded(fetch=one):
                 return owners.get(one.client_ip)
-            case RootConnect() | NfsMount():
+            case RootConnect() | NfsMount() | IscsiLogin():
                 return owners.get(event.client_ip)
             case ArpMessage():
                 return event.sender_mac if event.sender_mac in boards else None

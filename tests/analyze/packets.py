@@ -113,6 +113,15 @@ class Client:
         packet = ip(self.address, SERVER_IP, 6, frames.tcp(700, port, 2))
         self.wire.put(ethernet(self.mac, SERVER, 0x0800, packet))
 
+    def log_in(self, target: str, status: int) -> None:
+        """A Login Request and the target's answer (RFC 7143, 11.12 and 11.13), over the connection of `connect(3260)`."""
+        text = f"InitiatorName=iqn.x:pi\0TargetName={target}\0".encode()
+        asked = bytes([0x43, 0x87, 0, 0, 0]) + len(text).to_bytes(3) + bytes(40) + text + bytes(-len(text) % 4)
+        told = bytes([0x23, 0x87]) + bytes(34) + status.to_bytes(2) + bytes(10)
+        request = ip(self.address, SERVER_IP, 6, frames.tcp(700, 3260, 0x18, asked))
+        response = ip(SERVER_IP, self.address, 6, frames.tcp(3260, 700, 0x18, told))
+        self.wire.put(ethernet(self.mac, SERVER, 0x0800, request), ethernet(SERVER, self.mac, 0x0800, response))
+
 
 def little(serial: str) -> bytes:
     return bytes.fromhex(serial)[::-1]

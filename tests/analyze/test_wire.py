@@ -176,6 +176,20 @@ def test_nfs_root(wire: Wire, tmp_path: Path) -> None:
     assert one(wire, tmp_path).outcome == "root"
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(0, "root"), (0x0201, "failed(root)")])
+def test_iscsi_root(wire: Wire, tmp_path: Path, status: int, outcome: str) -> None:
+    client = packets.pi4(wire)
+    packets.klibc(client)
+    client.connect(3260)
+    assert one(wire, tmp_path).outcome == "waiting(root)"
+    client.log_in("iqn.2026-01.lab.piboot:91cdf03d", status)
+    board = one(wire, tmp_path)
+    assert board.outcome == outcome
+    if status:
+        assert board.findings[0].id == "iscsi-chap-refused"
+        assert "iqn.2026-01.lab.piboot:91cdf03d" in board.findings[0].title
+
+
 # Other clients: never a Pi
 
 
