@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.boot.events import PowerEdge
 from harness.config import LabConfig
 from harness.config.files import open_regular
-from harness.errors import HarnessError, InfraError
+from harness.errors import HarnessError
 from harness.places import place_of, power_of
 from harness.power.journal import FILE, parse_events
 from harness.run import Run
@@ -113,9 +113,14 @@ class Lending:
                 continue
             waits, self.leases.wait = self.leases.wait, 0.0
             try:
-                with suppress(InfraError):  # somebody else was quicker, and has it in hand
-                    told += self.take(name)
-                    self.give_back(name, in_order=self.in_order(name))
+                told += self.take(name)
+                self.give_back(name, in_order=self.in_order(name))
+            except (
+                HarnessError
+            ) as error:  # somebody else was quicker, say; a run of other boards has to begin all the same
+                told.append(
+                    f"{name} was left by a run that was killed, and could not be brought in order: {error.what}"
+                )
             finally:
                 self.leases.wait = waits
         return told

@@ -179,3 +179,23 @@ def test_what_was_taken_from_us_is_not_switched(tmp_path: Path) -> None:
     assert "a was taken from this run" in again.record.reason
     lab.close()
     assert history(tmp_path, "a") == ["off", "on"]
+
+
+def test_a_board_that_cannot_be_put_in_order_does_not_keep_others_from_their_run(tmp_path: Path) -> None:
+    path = write_lab(tmp_path, "a", "b", off="exit 1")
+    text = path.read_text()
+    first = Lab(load(path), run(tmp_path), wait=0)
+    first.board("a").boot("power")
+    with pytest.raises(InfraError, match="refused to switch off"):
+        first.close()
+    # Its switch has gone altogether now; the other board has nothing to do with that.
+    path.write_text(text.replace("on: [sh,", "on: [/nowhere,").replace("command: [tail,", "command: [/nowhere,", 1))
+    said: list[str] = []
+    with Lab(load(path), run(tmp_path), names=["b"], progress=said.append):
+        pass
+    assert "its power could not be brought to the policy's state: /nowhere cannot be run" in said[0]
+    path.write_text(text.replace("exit 1", f"echo off >> {tmp_path}/a"))
+    with Lab(load(path), run(tmp_path), names=["b"], progress=said.append):
+        pass
+    assert "its power was on and was switched off" in said[1]
+    assert history(tmp_path, "a")[-1] == "off"
