@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.attaching import served
 from harness.config import BoardConfig, LabConfig, load
-from harness.console.share import SOCKET, attach
+from harness.console.share import SOCKET, attach, leave
 from harness.errors import ConfigError, InfraError
 from harness.interactive import converse
 from harness.run import Run, disk_error, timestamp
@@ -97,6 +97,7 @@ def _emulated(config: LabConfig, board: BoardConfig, reports: Path, *, power: bo
 def _talk(path: Path) -> int:
     with attach(path) as connection:
         why = converse(connection, sys.stdin.fileno(), sys.stdout.fileno())
+        leave(connection)
     _say(why)
     return 0 if why == "left" else InfraError.exit_code
 

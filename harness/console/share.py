@@ -139,6 +139,15 @@ def attach(path: Path) -> socket.socket:
     return connection
 
 
+def leave(connection: socket.socket) -> None:
+    """Return when what was typed last has been sent on; the other side closes then."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(_PATIENCE)
+        while connection.recv(65536):
+            pass
+
+
 def serves(path: Path) -> bool:
     """Whether somebody serves a console there that we may have: what a killed process left is no console."""
     try:

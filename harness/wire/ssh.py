@@ -37,7 +37,9 @@ _OPTIONS = (
     "ForwardAgent=no",
     "ForwardX11=no",
     "PermitLocalCommand=no",
+    "RemoteCommand=none",
     "RequestTTY=no",
+    "LogLevel=INFO",  # what went wrong is told by its words
     "EscapeChar=none",
 )
 

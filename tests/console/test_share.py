@@ -10,7 +10,7 @@ import pytest
 
 from harness.console.log import ConsoleLog
 from harness.console.port import PortGone
-from harness.console.share import SOCKET, ConsoleShare, attach, serves
+from harness.console.share import SOCKET, ConsoleShare, attach, leave, serves
 from harness.console.shared_port import SharedPort
 from harness.errors import ConfigError, InfraError
 from tests.lab.doubles import Pty
@@ -70,6 +70,14 @@ def test_a_closed_console_sends_its_visitors_away(tmp_path: Path, pty: Pty) -> N
         assert got == b"last words"
     with pytest.raises(InfraError, match="nobody serves this console"):
         attach(tmp_path / SOCKET)
+
+
+def test_what_was_typed_last_arrives_before_the_console_is_closed(tmp_path: Path, pty: Pty) -> None:
+    for number in range(20):
+        with ConsoleLog(pty.path, tmp_path) as console, attach(ConsoleShare(console, tmp_path).path) as visitor:
+            visitor.sendall(b"exit %d\r" % number)
+            leave(visitor)
+        pty.hear(b"exit %d\r" % number)
 
 
 def test_a_visitor_that_does_not_read_hinders_nobody(tmp_path: Path, pty: Pty) -> None:

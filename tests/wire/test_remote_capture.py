@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Captures by ssh: a real OpenSSH server, the real tcpdump behind it, on a cable between two namespaces."""
 
+import dataclasses
 import hashlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from tests.wire.sshd import SSHD, Sshd, running, wrong_clock
 from tests.wire.test_capture import until
 from tests.wire.test_capture_real import SEND, curl, tftp_server
 
+ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.netns, pytest.mark.skipif(SSHD is None, reason="not installed: openssh-server")]
 
 
@@ -148,6 +151,40 @@ def test_a_connection_that_is_lost_leaves_what_came(
     assert clock is not None
     assert clock.drift_s is None  # nobody could be asked
     until(lambda: running(own) == [], 15.0)  # nor does tcpdump go on there
+
+
+@pytest.mark.slow
+def test_a_connection_that_falls_silent_is_lost_too(sshd: Sshd, net: Net, lab: str, tmp_path: Path) -> None:
+    """No word from the other side, as behind a firewall that forgot us: ssh's own signs of life tell."""
+    errors: queue.Queue[HarnessError] = queue.Queue()
+    with capture(sshd, tmp_path / "boot", lab, on_error=errors.put):
+        for pid in sshd.sessions():
+            os.kill(pid, signal.SIGSTOP)
+        error = errors.get(timeout=90)
+        for pid in sshd.sessions():
+            os.kill(pid, signal.SIGCONT)
+    assert "was lost: Timeout, server 127.0.0.1 not responding" in error.what
+
+
+def test_a_harness_that_is_killed_leaves_nothing_there(sshd: Sshd, net: Net, lab: str, tmp_path: Path) -> None:
+    own = own_filter(lab)
+    program = f"""
+import sys
+from pathlib import Path
+from harness.wire.remote import RemoteCapture
+from harness.wire.ssh import SshHost
+host = SshHost(*{dataclasses.astuple(sshd.host())!r})
+RemoteCapture(host, "tap", Path({str(tmp_path)!r}), namespace={lab!r}, filter_text={own!r}).__enter__()
+print("listens", flush=True)
+sys.stdin.read()
+"""
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == "listens\n"
+        assert running(own)
+        harness.kill()
+    until(lambda: running(own) == [], 30.0)
 
 
 def test_an_ordinary_end_leaves_nothing_there(sshd: Sshd, net: Net, lab: str, tmp_path: Path) -> None:
