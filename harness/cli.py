@@ -105,11 +105,14 @@ def console(
     power: Annotated[
         bool, typer.Option("--power", help="Switch the board off and on first; start an emulated one for it.")
     ] = False,
+    sysrq: Annotated[
+        str, typer.Option("--sysrq", metavar="KEY", help="First a break and this SysRq key: h prints what there is.")
+    ] = "",
 ) -> None:
     """Talk with a board on its console, beside whoever reads it already; Ctrl-] leaves. Everything is kept."""
     from harness.commands_console import console_board  # noqa: PLC0415
 
-    _run(lambda: console_board(board, lab=lab, reports=reports, power=power))
+    _run(lambda: console_board(board, lab=lab, reports=reports, power=power, sysrq=sysrq))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.attaching import served
 from harness.config import BoardConfig, LabConfig, load
 from harness.console.share import SOCKET, attach, leave
+from harness.console.visiting import break_command
 from harness.errors import ConfigError, InfraError
 from harness.interactive import converse
 from harness.run import Run, disk_error, timestamp
@@ -17,25 +18,26 @@ from harness.run import Run, disk_error, timestamp
 _BETWEEN = 20.0
 
 
-def console_board(name: str, *, lab: Path, reports: Path, power: bool) -> int:
+def console_board(name: str, *, lab: Path, reports: Path, power: bool, sysrq: str = "") -> int:
     """Attach to whoever reads the console, or read it ourselves. 0 when the person left, 3 when the console ended."""
     config = load(lab)
     if name not in config.boards:
         known = ", ".join(config.boards)
         raise ConfigError(f"there is no board {name!r}", place=str(lab), remedy=f"choose of: {known}")
     board = config.boards[name]
+    if sysrq and not (len(sysrq) == 1 and sysrq.isascii() and sysrq.isprintable()):
+        raise ConfigError(f"a SysRq key is one character, not {sysrq!r}", remedy="h: what there is; b: restart at once")
     path, holder = served(config, board)
     if holder is not None or path is not None:
         if power:
             who = holder.words if holder is not None else "another process reads its console"
             raise InfraError(f"{name} is in use: {who}", remedy="leave out --power to look on")
-        return _visit(config, board)
-    return (
-        _emulated(config, board, reports, power=power) if board.emulated else _own(config, board, reports, power=power)
-    )
+        return _visit(config, board, sysrq)
+    open_it = _emulated if board.emulated else _own
+    return open_it(config, board, reports, power=power, sysrq=sysrq)
 
 
-def _visit(config: LabConfig, board: BoardConfig) -> int:
+def _visit(config: LabConfig, board: BoardConfig, sysrq: str) -> int:
     """The console of another process."""
     deadline = time.monotonic() + _BETWEEN
     while True:
@@ -52,10 +54,10 @@ def _visit(config: LabConfig, board: BoardConfig) -> int:
         _say(f"{board.name} is in use by {holder.words}; its console is not read just now, waiting")
         time.sleep(1.0)
     _say(f"{board.name}: attached to the console that another process reads; its log: {path.parent}; Ctrl-] leaves")
-    return _talk(path)
+    return _talk(path, sysrq)
 
 
-def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool) -> int:
+def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool, sysrq: str) -> int:
     """A real board's console that nobody reads."""
     from harness.places import console_of, place_of  # noqa: PLC0415
     from harness.power.port import cycle  # noqa: PLC0415
@@ -74,10 +76,10 @@ def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool) -
             with power_of(config, board) as port:
                 cycle(port, OFF_TIME)
                 _say(f"{board.name}: {port.identity} was switched off and on, {port.detail}")
-        return _talk(folder / SOCKET)
+        return _talk(folder / SOCKET, sysrq)
 
 
-def _emulated(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool) -> int:
+def _emulated(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool, sysrq: str) -> int:
     """An emulated board lives in a run: one is made for it."""
     if not power:
         raise ConfigError(
@@ -91,11 +93,13 @@ def _emulated(config: LabConfig, board: BoardConfig, reports: Path, *, power: bo
     with Lab(config, run, names=[board.name], progress=_say, wait=0.0) as lab:
         folder = lab.board(board.name).start()
         _say(f"{board.name}: it is on; its log: {folder}; Ctrl-] leaves and ends it")
-        return _talk(folder / SOCKET)
+        return _talk(folder / SOCKET, sysrq)
 
 
-def _talk(path: Path) -> int:
+def _talk(path: Path, sysrq: str) -> int:
     with attach(path) as connection:
+        if sysrq:
+            connection.sendall(break_command(sysrq.encode()))
         why = converse(connection, sys.stdin.fileno(), sys.stdout.fileno())
         leave(connection)
     _say(why)

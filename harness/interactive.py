@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from harness.console.sieve import Sieve
+from harness.console.visiting import escaped
 from harness.errors import InfraError
 
 LEAVE = b"\x1d"
@@ -56,7 +57,7 @@ def _carry(console: socket.socket, keys: int, screen: int, sieve: Sieve) -> str:
             before, leave, _ = typed.partition(LEAVE)
             if before:
                 try:
-                    console.sendall(before)
+                    console.sendall(escaped(before))
                 except TimeoutError:
                     raise InfraError("the console takes nothing any more", remedy="is its line blocked?") from None
                 except OSError:

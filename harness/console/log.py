@@ -115,9 +115,11 @@ class ConsoleLog:
         """Send octets, at the line's pace. InfraError when the line is lost (the reading thread tells the gap)."""
         self._link.write(data)
 
-    def send_break(self) -> None:
-        """A break of a quarter of a second. InfraError: the line is lost; ConfigError: this kind of line has none."""
-        self._link.send_break()
+    def send_break(self, then: bytes = b"") -> None:
+        """A break of a quarter of a second, and octets right after it. InfraError: the line is lost; ConfigError: this kind of
+        line has none.
+        """
+        self._link.send_break(then)
 
     def sysrq(self, key: str) -> None:
         """Break and `key` at once: the kernel takes a key within 5 s after a break (admin-guide/sysrq.rst), where its
@@ -126,7 +128,7 @@ class ConsoleLog:
         """
         if len(key) != 1 or not key.isascii() or not key.isprintable():
             raise ValueError(f"a SysRq key is one character, not {key!r}")
-        self._link.send_break(key.encode())
+        self.send_break(key.encode())
 
     @property
     def baud(self) -> int:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A console that is being read, for other processes of the same user: they see what comes from now on, and may type.
 
-A Unix socket beside the log (`console.sock`, mode 0600) carries the octets of both directions as they are. The log's own thread
+A Unix socket beside the log (`console.sock`, mode 0600) carries the octets of both directions as they are (`visiting` has breaks
+among those that are typed). The log's own thread
 stays the only reader of the line; a visitor that does not read loses octets, and nobody else does.
 """
 
@@ -17,7 +18,8 @@ from pathlib import Path
 
 from harness.console.log import ConsoleLog
 from harness.console.tap import Tap
-from harness.errors import HarnessError, InfraError
+from harness.console.visiting import Break, Typed
+from harness.errors import ConfigError, HarnessError, InfraError
 
 SOCKET = "console.sock"
 
@@ -101,7 +103,7 @@ class ConsoleShare:
 
     def _take(self, visitor: socket.socket, pid: int, uid: int) -> None:
         """Hand on what is typed."""
-        told = pid == os.getpid()
+        told, typed = pid == os.getpid(), Typed()
         try:
             while True:
                 try:
@@ -113,9 +115,19 @@ class ConsoleShare:
                 if not told:
                     told = True
                     self._typed(f"process {pid} of user {uid}")
-                self._console.write(data)
+                for item in typed.feed(data):
+                    self._do(item, visitor)
         except (OSError, HarnessError):
             return
+
+    def _do(self, item: bytes | Break, visitor: socket.socket) -> None:
+        if isinstance(item, bytes):
+            self._console.write(item)
+            return
+        try:
+            self._console.send_break(item.then)
+        except ConfigError as error:  # this line has none: no reason to send anybody away
+            visitor.sendall(f"\r\n[{error.what}]\r\n".encode())
 
 
 def attach(path: Path) -> socket.socket:

@@ -10,11 +10,12 @@ from pathlib import Path
 from harness.console.polled import Polled
 from harness.console.port import BREAK, WRITE_TIMEOUT, PortGone
 from harness.console.share import attach
+from harness.console.visiting import break_command, escaped
 from harness.errors import ConfigError, InfraError
 
 
 class SharedPort(Polled):
-    """name: of the line. Rate and breaks are the other process' to set. InfraError: nobody shares it, or we do ourselves."""
+    """name: of the line. The rate is the other process' to set. InfraError: nobody shares it, or we do ourselves."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
@@ -43,15 +44,20 @@ class SharedPort(Polled):
         if self._closed:
             raise PortGone("the port is closed")
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(escaped(data))
         except OSError as error:
             raise PortGone(str(error)) from error
 
     def set_baud(self, baud: int) -> None:
         raise self._theirs(f"its rate of {baud} baud")
 
-    def send_break(self, seconds: float = BREAK) -> None:
-        raise self._theirs(f"a break of {seconds:g} s")
+    def send_break(self, seconds: float = BREAK) -> None:  # noqa: ARG002 - the other process' line has its own
+        if self._closed:
+            raise PortGone("the port is closed")
+        try:
+            self._socket.sendall(break_command())
+        except OSError as error:
+            raise PortGone(str(error)) from error
 
     def close(self) -> None:
         if self._shut():

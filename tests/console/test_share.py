@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.console.log import ConsoleLog
 from harness.console.port import PortGone
 from harness.console.share import SOCKET, ConsoleShare, attach, leave, serves
 from harness.console.shared_port import SharedPort
+from harness.console.visiting import Break, Typed, break_command, escaped
 from harness.errors import ConfigError, InfraError
+from tests.console.doubles import ScriptPort
 from tests.lab.doubles import Pty
 from tests.wire.test_capture import until
 
@@ -80,6 +84,41 @@ def test_what_was_typed_last_arrives_before_the_console_is_closed(tmp_path: Path
         pty.hear(b"exit %d\r" % number)
 
 
+def test_breaks_of_visitors_reach_the_line(tmp_path: Path) -> None:
+    line = ScriptPort()
+    with ConsoleLog(lambda: line, tmp_path, gather=0.0) as console:
+        share = ConsoleShare(console, tmp_path)
+        with attach(share.path) as visitor:
+            visitor.sendall(b"a" + break_command() + b"b" + break_command(b"h") + escaped(b"\xffc"))
+            until(lambda: line.written.endswith(b"c"))
+    assert line.did == ["break 0.25", "break 0.25"]
+    assert bytes(line.written) == b"abh\xffc"
+
+
+@given(
+    st.lists(st.one_of(st.binary(min_size=1, max_size=9), st.builds(Break, st.sampled_from([b"", b"b", b"h"])))),
+    st.integers(1, 9),
+)
+def test_what_is_typed_passes_in_any_pieces(items: list[bytes | Break], size: int) -> None:
+    sent = b"".join(break_command(one.then) if isinstance(one, Break) else escaped(one) for one in items)
+    typed = Typed()
+    got = [one for at in range(0, len(sent), size) for one in typed.feed(sent[at : at + size])]
+    assert _joined(got) == _joined(items)
+    assert Typed().feed(b"x\xfe\xff\x01y") == [b"x\xfe\xff\x01y"], "what is no command is what was typed"
+
+
+def _joined(items: list[bytes | Break]) -> list[bytes | Break]:
+    """Pieces of octets in a row as one."""
+    found: list[bytes | Break] = []
+    for one in items:
+        last = found[-1] if found else None
+        if isinstance(one, bytes) and isinstance(last, bytes):
+            found[-1] = last + one
+        else:
+            found.append(one)
+    return found
+
+
 def test_a_visitor_that_does_not_read_hinders_nobody(tmp_path: Path, pty: Pty) -> None:
     with ConsoleLog(pty.path, tmp_path) as console:
         share = ConsoleShare(console, tmp_path)
@@ -103,9 +142,10 @@ def test_a_shared_line_is_a_line(tmp_path: Path, pty: Pty, monkeypatch: pytest.M
         pty.hear(b"root\r")
         port.interrupt()
         assert port.read(20.0) == b""
-        for refused in (lambda: port.set_baud(9600), port.send_break):
-            with pytest.raises(ConfigError, match="another process reads"):
-                refused()
+        with pytest.raises(ConfigError, match="another process reads"):
+            port.set_baud(9600)
+        port.send_break()
+        until(lambda: port.read(20.0).endswith(b"it is a pty]\r\n"))
         console.close()
         with pytest.raises(PortGone, match="has closed it"):
             port.read(20.0)

@@ -296,3 +296,17 @@ def test_an_emulated_board_is_started_for_a_person(tmp_path: Path, monkeypatch: 
                 os.read(me.terminal, 4096)
         assert me.end() == 0
         assert me.modes == me.before
+
+
+def test_a_sysrq_key_over_a_line_that_has_no_breaks_is_told_and_typed_nowhere(lab: Path, pty: Pty) -> None:
+    """The line is a pty: the key must not reach whoever reads there."""
+    with person(*arguments(lab), "--sysrq", "b") as me:
+        me.sees(b"no break can be sent over")
+        until(me.is_raw)
+        me.types(b"x")
+        assert pty.hear(b"x") == b"x"
+        me.types(b"\x1d")
+        assert me.end() == 0
+    done = piboot("console", *arguments(lab), "--sysrq", "bb", check=False)
+    assert done.returncode == 2
+    assert "one character" in done.stderr
