@@ -141,7 +141,12 @@ class Board:
         folder.mkdir(parents=True, exist_ok=True)
         self._console = self.gear.open_console(folder, lambda _event: None, lambda _error: None)
         secret = self.password()
-        self._shell = login(self._console, self.user, secret.reveal() if secret is not None else None)
+        self._shell = login(
+            self._console,
+            self.user,
+            secret.reveal() if secret is not None else None,
+            nudge=1.0,  # its prompt stands there since long ago
+        )
         return self._shell
 
     def start(self) -> Path:

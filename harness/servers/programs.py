@@ -9,7 +9,9 @@ from harness.errors import InfraError
 
 
 class Requirement(NamedTuple):
-    """A program of the emulated lab. needs_root: only a rig that is started by root runs it. topologies: empty for all."""
+    """A program of the emulated lab. needs_root: only a rig that is started by root runs it. topologies: empty for all; gear that
+    boards hang on stands there, too.
+    """
 
     program: str
     debian_package: str
@@ -33,6 +35,7 @@ _REQUIREMENTS = (
     Requirement("ceph-osd", "ceph-osd", "Ceph's object store", True, ("ceph-rbd",)),
     Requirement("rbd", "ceph-common", "makes the boards' volumes", True, ("ceph-rbd",)),
     Requirement("mke2fs", "e2fsprogs", "makes the disks' file systems", True, ("dnsmasq-iscsi", "ceph-rbd")),
+    Requirement("snmpd", "snmpd", "the PoE switch's SNMP agent", False, ("poe-switch",)),
     Requirement("rpcbind", "rpcbind", "tells NFS v3 clients where the server listens", True),
     Requirement("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", "NFS server in user space", True),
 )

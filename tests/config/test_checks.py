@@ -16,8 +16,10 @@ from harness.checks import emulated as emulated_module
 from harness.checks.probes import Probes
 from harness.config import LabConfig, loads
 from harness.emulator import qemu_program
+from harness.errors import InfraError
 from harness.images import KINDS, tools
 from harness.images.build import DEBIAN_TOOLS
+from harness.servers import programs
 from harness.servers.programs import requirements
 from tests.config.samples import GOOD, REAL, changed
 
@@ -110,6 +112,11 @@ def test_a_lab_on_a_poe_switch_needs_an_snmp_agent(emulated: LabConfig) -> None:
     lab = loads(GOOD.replace("power: {driver: emulated}", "power: {driver: emulated, gear: poe-switch}"))
     (missing,) = failed(run_checks(lab, machine))
     assert (missing.name, missing.package) == ("snmpd", "snmpd")
+    with pytest.raises(InfraError) as caught:
+        raise programs.missing("snmpd")
+    assert "apt-get install --no-install-recommends snmpd" in caught.value.remedy, (
+        "so says a boot that finds it missing"
+    )
 
 
 def test_a_machine_that_has_everything(emulated: LabConfig, real: LabConfig) -> None:
