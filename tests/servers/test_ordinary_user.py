@@ -95,3 +95,5 @@ def test_with_a_tun_device_it_has_boards_too(python: str, home: Path) -> None:
     assert told["boards"] == 1
     assert told["servers"] == [[10, 77, 0, 1]]
     assert (told["services"], told["same"], told["left"]) == ({"dnsmasq": True}, True, [])
+    gear = 2 if shutil.which("snmpd", path=system_path()) else 1
+    assert told["gear"] == ["on", "off"] * gear, "a relay's pin and an SNMP agent switch it as root's"

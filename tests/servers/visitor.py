@@ -6,25 +6,49 @@ visitor.py FOLDER    the rig has one board if the user may write to /dev/net/tun
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
+from harness.power.virtual import VirtualPort
 from harness.servers import Rig
+from harness.servers.poe import EmulatedPoe
+from harness.servers.programs import system_path
+from harness.servers.relays import EmulatedRelays
 from tests.servers.conftest import BOARDS
 from tests.servers.holder import BootSet
 from tests.servers.wire import Card, give_client_address
+
+
+def switched(rig: Rig, name: str) -> list[str]:
+    """The states of a board that is switched by an SNMP agent, and by a relay."""
+    rig.start_emulator(name)
+    board = VirtualPort(rig.board(name).control_socket)
+    states = []
+    relays = EmulatedRelays(rig, [name])
+    ports = [relays.port(name, rig.folder / name)]
+    if shutil.which("snmpd", path=system_path()):
+        ports.append(EmulatedPoe(rig, [name]).port(name, rig.folder / name))
+    for port in ports:
+        port.on()
+        states.append(board.state())
+        port.off()
+        states.append(board.state())
+    relays.close()
+    return states
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     boards = BOARDS[:1] if os.access("/dev/net/tun", os.R_OK | os.W_OK) else ()
     told: dict[str, object] = {"user": os.geteuid(), "boards": len(boards)}
-    boot_set = BootSet(folder)
+    boot_set = BootSet(folder, block=False)
     with Rig(boards, folder / "run", boot_set=boot_set) as rig:
         told["services"] = {name: service.running for name, service in rig.services.items()}
         if boards:
             with Card(rig, BOARDS[0].name) as card:
                 told["servers"] = [list(offer[54][0]) for offer in card.offers(5)]
+            told["gear"] = switched(rig, BOARDS[0].name)
         (rig.tftp_root / "file").write_bytes(os.urandom(100_000))
         (rig.tftp_root / "file").chmod(0o644)
         give_client_address(rig)
