@@ -25,7 +25,8 @@ class Holder:
 
     pid counts in the namespace `pid_space` of the machine run `boot_id`; started: its start, clock ticks since that machine's
     start (proc(5), stat, field 22): together they name a process for ever. since, heartbeat: epoch seconds. what: its command
-    as typed; run: its run's folder; place: the labgrid place that it has acquired, "" when none.
+    as typed; run: its run's folder; place: the labgrid place that it has acquired, "" when none; waits: the lease of another board
+    that it is waiting for, "" when it is not.
     """
 
     board: str
@@ -40,6 +41,7 @@ class Holder:
     what: str = ""
     run: str = ""
     place: str = ""
+    waits: str = ""
 
     @classmethod
     def myself(cls, board: str, *, what: str = "", run: str = "", place: str = "") -> "Holder":

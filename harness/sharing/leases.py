@@ -3,6 +3,8 @@
 
 import contextlib
 import hashlib
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -50,21 +52,49 @@ class Leases:
         waiting: told who has it, when it must be waited for. InfraError: it is not free within the time, or cannot be locked.
         """
         began, told = time.monotonic(), ""
-        while True:
-            with self._lock:
-                if board in self._held:
-                    return None
-                taken = self._locks.take(self._keys[board], Holder.myself(board, what=self._what, run=self._run))
-                if isinstance(taken, Lease):
-                    self._held[board] = taken
-                    self._lost.pop(board, None)
-                    self._keep_alive()
+        try:
+            while True:
+                if (taken := self._try(board)) is None or isinstance(taken, Lease):
                     return taken
-            if time.monotonic() - began >= self.wait:
-                raise self._busy(board, taken)
-            if told != (told := f"it is in use by {taken.words}"):
-                waiting(told)
-            time.sleep(min(_LOOK, max(0.01, began + self.wait - time.monotonic())))
+                if time.monotonic() - began >= self.wait:
+                    raise self._busy(board, taken)
+                if told != (told := f"it is in use by {taken.words}"):
+                    waiting(told)
+                self._not_for_each_other(board, taken)
+                time.sleep(min(_LOOK, max(0.01, began + self.wait - time.monotonic())))
+        finally:
+            if told:
+                self._waits_for("")
+
+    def _try(self, board: str) -> Lease | Holder | None:
+        """The lease, who has the board, or None when it is ours already."""
+        with self._lock:
+            if board in self._held:
+                return None
+            taken = self._locks.take(self._keys[board], Holder.myself(board, what=self._what, run=self._run))
+            if isinstance(taken, Lease):
+                self._held[board] = taken
+                self._lost.pop(board, None)
+                self._keep_alive()
+            return taken
+
+    def _waits_for(self, key: str) -> None:
+        """Tell those who want our boards what we wait for, meanwhile."""
+        with self._lock:
+            for lease in self._held.values():
+                if lease.holder.waits != key:
+                    lease.update(waits=key)
+
+    def _not_for_each_other(self, board: str, holder: Holder) -> None:
+        """InfraError when it waits for a board of ours: of the two, this process is then the one to give up."""
+        self._waits_for(self._keys[board])
+        with self._lock:
+            ours = [name for name in self._held if self._keys[name] == holder.waits]
+            if ours and (socket.gethostname(), os.getpid()) > (holder.host, holder.pid):
+                raise InfraError(
+                    f"{board} would be waited for for ever: {holder.words} has it, and waits for {ours[0]}, which this run has",
+                    remedy="let tests that use several boards at once take them in the same order, that of lab.yaml",
+                )
 
     def has(self, board: str) -> bool:
         with self._lock:

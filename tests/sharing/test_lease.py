@@ -258,3 +258,28 @@ def test_a_lease_s_file_that_was_removed_is_a_lost_lease(tmp_path: Path) -> None
     assert thief is not None
     assert thief.user == "nobody"
     leases.close()
+
+
+def test_two_that_wait_for_each_other_do_not_wait_for_ever(tmp_path: Path) -> None:
+    """The other process is a file here: it has b, and waits for a, which is ours."""
+    keys = {"a": "key-a", "b": "key-b"}
+    ours = Leases(locks(tmp_path), keys, wait=60)
+    ours.take("a")
+    other = locks(tmp_path).take("key-b", replace(Holder.myself("b"), pid=1, waits="key-a"))
+    assert isinstance(other, Lease)
+    with pytest.raises(
+        InfraError, match="b would be waited for for ever: .*, and waits for a, which this run has"
+    ) as caught:
+        ours.take("b")
+    assert "in the same order" in caught.value.remedy
+    assert ours._held["a"].holder.waits == ""
+    # Of two, only one gives up: that with the higher number.
+    other.update(waits="key-a")
+    other.holder = replace(other.holder, pid=2**22 + 1)
+    patient = Leases(locks(tmp_path), keys, wait=0.5)
+    patient._held["a"] = ours._held["a"]
+    other.beat()
+    with pytest.raises(InfraError, match="b is in use by"):
+        patient.take("b")
+    other.give_back()
+    ours.close()
