@@ -25,7 +25,8 @@ from harness.emulator.machine import Machine
 from harness.emulator.pi import VirtualPi
 from harness.emulator.settings import load
 from harness.emulator.stack import START4
-from harness.emulator.tftp import Limits, Server, Transfer
+from harness.emulator.tftp import Transfer
+from harness.emulator.tftp_message import Limits, Server
 
 _FILE = "forty.bin"
 _BYTES = 40_000_000

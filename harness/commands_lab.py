@@ -86,7 +86,7 @@ def _use(board: BoardStatus) -> str:
         return f"{one_line(board.acquired, 60)} (labgrid place {board.place})" if board.acquired else "-"
     if board.holder is None:
         return "somebody"
-    words = one_line(board.holder.words, 120)
+    words = one_line(board.holder.brief, 160)
     if board.lease == "left":
         return f"(left by {words})"
     return (

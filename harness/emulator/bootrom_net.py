@@ -8,7 +8,8 @@ from harness.emulator.effects import Send, Steps, Stream
 from harness.emulator.files import Found
 from harness.emulator.machine import Machine
 from harness.emulator.packets import BROADCAST_IP, BROADCAST_MAC
-from harness.emulator.tftp import Limits, Server, Transfer
+from harness.emulator.tftp import Transfer
+from harness.emulator.tftp_message import Limits, Server
 
 #: Requests for the server's MAC, and seconds between them (I).
 _ARP_TRIES, _ARP_WAIT = 3, 1.0

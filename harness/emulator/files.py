@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from harness.emulator.dhcp import address_text
 from harness.emulator.effects import Halt, Print, Send, Steps, Stream
 from harness.emulator.machine import Machine
-from harness.emulator.tftp import Limits, Server, Transfer
+from harness.emulator.tftp import Transfer
+from harness.emulator.tftp_message import Limits, Server
 
 #: start4.elf asks for this block size at any bootloader date.
 _FIRMWARE_BLKSIZE = 1468

@@ -14,7 +14,7 @@ from harness.emulator.effects import Send, Steps, Stream
 from harness.emulator.http_message import Response, request
 from harness.emulator.machine import Machine
 from harness.emulator.tcp import Exchange
-from harness.emulator.tftp import Server
+from harness.emulator.tftp_message import Server
 
 _DEFAULT_HOST = "fw-download-alias1.raspberrypi.com"
 _MOST_SIGNATURE = 65536

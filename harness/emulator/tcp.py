@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.emulator.http_message import Response
 from harness.emulator.packets import fold, ones_sum, pad
 from harness.emulator.stack import Stack
-from harness.emulator.tftp import Server
+from harness.emulator.tftp_message import Server
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MSS = 1460

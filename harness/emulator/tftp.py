@@ -8,49 +8,30 @@ rpi-eeprom release notes 2021-02-16; fall-back to 512 bytes without OACK: bootlo
 
 import math
 import struct
-from dataclasses import dataclass
 
 from harness.emulator.packets import ones_sum, udp_frame
 from harness.emulator.stack import Stack
+from harness.emulator.tftp_message import (
+    ACK,
+    BAD_OACK,
+    DATA,
+    EARLY_TERMINATE,
+    ERROR,
+    OACK,
+    TFTP_PORT,
+    TOO_LARGE,
+    Limits,
+    Server,
+    agreed,
+    error_of,
+    request,
+)
 
-TFTP_PORT = 69
-RRQ, DATA, ACK, ERROR, OACK = 1, 3, 4, 5, 6
 RESEND = 2.0
-_EARLY_TERMINATE = b"\0\x05\0\0Early terminate\0"
-_TOO_LARGE = b"\0\x05\0\x03File is too large\0"
-_BAD_OACK = b"\0\x05\0\x08BAD OACK\0"
 _NEVER = b"never"  # five octets: no slice of four equals it
 _number = int.from_bytes
 _DATA_HEADER = struct.Struct(">HH").pack
 _SHORT = struct.Struct(">H").pack_into
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where requests go. mac: of the server, or of the gateway towards it."""
-
-    mac: bytes
-    ip: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """file_timeout: seconds for the whole file; idle_timeout: seconds without a new block; block_limit: the last block
-    number that can be told apart, 0 for none; largest: bytes. repeats_hang: a repeated DATA block is taken for the next one, as
-    by start4.elf of 2021-09-28: every later block is answered with that ACK, and the file never ends (firmware issue 1631).
-    """
-
-    file_timeout: float = 30.0
-    idle_timeout: float = 30.0
-    block_limit: int = 0
-    largest: int = 256 << 20
-    repeats_hang: bool = False
-
-
-def request(path: bytes, blksize: int, *, plain: bool = False) -> bytes:
-    """An RRQ payload; blksize 0 asks for nothing but the size; plain asks for nothing at all, as boot ROMs do."""
-    asked = b"" if plain else b"tsize\x000\x00" + (b"blksize\x00%d\x00" % blksize if blksize else b"")
-    return b"\0\x01" + path.split(b"\0")[0] + b"\0octet\0" + asked
 
 
 class Transfer:
@@ -102,7 +83,7 @@ class Transfer:
         self._head = self._middle = self._flow = b""
         self._whole = 0
         self._careful_from = 0
-        self._half = self._half_mask = self._pseudo = 0
+        self._half = self._half_mask = self._quarter = self._quarter_mask = self._pseudo = 0
         self._hot = 0
         self._verifies = stack.transport.verifies
         self._step = stack.transport.step
@@ -163,8 +144,9 @@ class Transfer:
         if not self._verifies:
             return True
         value = _number(frame[26:], "big")
-        # Half as long and the same remainder: 2^16 is 1 modulo 0xffff. The division is what costs.
-        return ((value >> self._half) + (value & self._half_mask) + self._pseudo) % 0xFFFF == 0
+        # Half and a quarter as long, and the same remainder: 2^16 is 1 modulo 0xffff. The division is what costs.
+        value = (value >> self._half) + (value & self._half_mask)
+        return ((value >> self._quarter) + (value & self._quarter_mask) + self._pseudo) % 0xFFFF == 0
 
     def _learn(self, frame: bytes) -> None:
         """From a full block that came the slow way: what the frames of the other full blocks look like."""
@@ -174,6 +156,8 @@ class Transfer:
         self._head, self._middle, self._flow, self._whole = frame[:18], frame[20:24], frame[26:40], length
         self._half = (length - 26) // 4 * 16
         self._half_mask = (1 << self._half) - 1
+        self._quarter = (self._half + 31) // 32 * 16
+        self._quarter_mask = (1 << self._quarter) - 1
         self._pseudo = 17 + length - 34
         limits = (self._limits.block_limit or 1 << 62, self._limits.largest // self._blksize)
         self._careful_from = min(limits)
@@ -189,7 +173,7 @@ class Transfer:
     def _after(self, blocks: int) -> bytes | bytearray | None:
         """A full block has been taken, and the limits may have been reached."""
         if len(self.data) > self._limits.largest:
-            reply = self._to_peer(_TOO_LARGE)
+            reply = self._to_peer(TOO_LARGE)
             self._finish("large")
             return reply
         if self._limits.block_limit and blocks >= self._limits.block_limit:
@@ -224,7 +208,7 @@ class Transfer:
         opcode = payload[0] << 8 | payload[1]
         reply: bytes | bytearray | None = None
         if opcode == ERROR and len(payload) >= 4:
-            self.error = payload[2] << 8 | payload[3], payload[4:].split(b"\0")[0]
+            self.error = error_of(payload)
             self._finish("error")
         elif opcode == OACK:
             reply = self._on_oack(payload, datagram.sport)
@@ -239,11 +223,9 @@ class Transfer:
             # Our ACK 0 was lost: say it again. After the first block it is a late straggler.
             return self._acknowledge(0) if self.oack and not self._blocks else None
         self._meet(peer)
-        words = payload[2:].split(b"\0")
-        options = {name.lower(): value for name, value in zip(words[::2], words[1::2], strict=False)}
-        size, blksize = _decimal(options.get(b"tsize")), _decimal(options.get(b"blksize", b"512"))
+        size, blksize = agreed(payload)
         if not 8 <= blksize <= self._asked:
-            reply = self._to_peer(_BAD_OACK)
+            reply = self._to_peer(BAD_OACK)
             self._finish("oack")
             return reply
         self.oack = True
@@ -296,7 +278,7 @@ class Transfer:
         self._ack_udp_sum = ones_sum(stack.ip + server.ip) + 17 + 12 + ones_sum(bytes(self._ack[34:40])) + ACK
 
     def _terminate(self) -> bytes:
-        reply = self._to_peer(_EARLY_TERMINATE)
+        reply = self._to_peer(EARLY_TERMINATE)
         self._finish("probed")
         return reply
 
@@ -311,8 +293,3 @@ class Transfer:
         counters.mac += self._hot
         counters.udp += self._hot
         counters.received += self._hot
-
-
-def _decimal(text: bytes | None) -> int:
-    """A decimal number of at most 18 digits, else -1."""
-    return int(text) if text and text.isdigit() and len(text) <= 18 else -1

@@ -25,8 +25,8 @@ class Holder:
 
     pid counts in the namespace `pid_space` of the machine run `boot_id`; started: its start, clock ticks since that machine's
     start (proc(5), stat, field 22): together they name a process for ever. since, heartbeat: epoch seconds. what: its command
-    as typed; run: its run's folder; place: the labgrid place that it has acquired, "" when none; waits: the lease of another board
-    that it is waiting for, "" when it is not.
+    as typed; run: its run's folder; place: the labgrid place that it has acquired, "" when none; waits: the lease of another
+    board that it is waiting for, "" when it is not.
     """
 
     board: str
@@ -95,6 +95,13 @@ class Holder:
         """Whether it counts as gone: its process is, or has given no sign of life for a minute."""
         # A sign from the future is none either: the clock was stepped back, or somebody wrote nonsense.
         return self.gone is True or abs(self.silent) > STALE
+
+    @property
+    def brief(self) -> str:
+        """As `words`, for a table."""
+        return plain(
+            f"{self.user}@{self.host} since {_when(self.since)} (process {self.pid}: {self.what[:40] or '?'})", 160
+        )
 
     @property
     def words(self) -> str:

@@ -203,8 +203,8 @@ class Locks:
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)
             raise InfraError(
-                f"{holder.board} is held by {holder.words}, which gave no sign of life for {holder.silent:.0f} s, and only "
-                f"{holder.user} or root may take it away ({error.strerror})",
+                f"{holder.board} is held by {holder.words}, which gave no sign of life for {holder.silent:.0f} s, and only its "
+                f"user or root may take it away ({error.strerror})",
                 place=str(self.folder.path / _file(key)),
                 remedy=f"ask {holder.user} to end that run, or: sudo piboot lab release {holder.board}",
             ) from error

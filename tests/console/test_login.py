@@ -17,6 +17,7 @@ from harness.console.login import login
 from harness.console.port import BytePort
 from harness.console.probe import KEYS, probe
 from harness.console.replay import milestones_of
+from harness.console.sending import Pace
 from harness.console.shell import Shell
 from harness.console.tap import unfinished
 from harness.errors import BootFailure, InfraError
@@ -51,6 +52,23 @@ def test_a_password_is_sent_to_the_password_prompt_only(tmp_path: Path) -> None:
         login(console, "pi", "raspberry", timeout=20)
     assert board.lines[:2] == ["pi", "raspberry"]
     assert b"raspberry" not in (tmp_path / "console.log").read_bytes()
+
+
+@pytest.mark.parametrize("pace", [Pace(char_delay=0.0001, chunk=16), None], ids=["slowly", "at once"])
+def test_a_board_with_a_small_buffer_wants_slow_typing(tmp_path: Path, pace: Pace | None) -> None:
+    class Uart(Board):
+        """16 octets fit; what comes with them is lost."""
+
+        def write(self, data: bytes) -> None:
+            super().write(data[:16])
+
+    board = Uart(open_shell=True)
+    with ConsoleLog(lambda: board, tmp_path, gather=0.0, pace=pace) as console, Dialogue(console) as talk:
+        if pace is not None:
+            Shell.open(talk, timeout=30)
+            return
+        with pytest.raises(BootFailure, match="did not answer"):
+            Shell.open(talk, timeout=0.2)
 
 
 def test_a_silent_prompt_is_woken(tmp_path: Path) -> None:

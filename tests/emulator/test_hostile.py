@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from harness.emulator import dhcp, images, packets
 from harness.emulator.stack import EEPROM, START4, Stack
-from harness.emulator.tftp import Server, Transfer
+from harness.emulator.tftp import Transfer
+from harness.emulator.tftp_message import Server
 from tests.emulator import samples
 from tests.emulator.netserver import BOARD_IP, SERVER_IP, SERVER_MAC, NetServer, udp
 from tests.emulator.simulator import MAC, World, boot

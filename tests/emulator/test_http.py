@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.emulator.http_message import Response
 from harness.emulator.stack import Stack
 from harness.emulator.tcp import Exchange
-from harness.emulator.tftp import Server
+from harness.emulator.tftp_message import Server
 from harness.models import PI4, PI5, Model
 from tests.emulator import samples
 from tests.emulator.fatimage import image

@@ -7,7 +7,8 @@ import pytest
 
 from harness.emulator.effects import Send, Steps, Stream
 from harness.emulator.stack import EEPROM, START4, Stack, Transport
-from harness.emulator.tftp import Limits, Server, Transfer
+from harness.emulator.tftp import Transfer
+from harness.emulator.tftp_message import Limits, Server
 from tests.emulator import samples
 from tests.emulator.netserver import BOARD_IP, SERVER_IP, SERVER_MAC, NetServer, udp
 from tests.emulator.simulator import MAC, World, boot

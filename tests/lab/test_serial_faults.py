@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.console import usb
+from harness.console.port import open_port
 from harness.errors import InfraError
 from harness.run import Run
 from tests.boot.stream import BUDGETS
@@ -127,16 +128,21 @@ def test_a_prompt_that_was_said_in_the_gap_is_asked_for_again(run: Run, pty: Pty
 
 
 @needs_ser2net
-def test_a_port_that_another_client_has(run: Run, pty: Pty, tmp_path: Path) -> None:
-    from harness.console.port import open_port  # noqa: PLC0415
-
-    with Ser2net(tmp_path, pty.path) as server:
+@pytest.mark.parametrize("scheme", ["rfc2217", "telnet", "socket"])
+def test_a_port_that_another_client_has(run: Run, pty: Pty, tmp_path: Path, scheme: str) -> None:
+    """Over raw TCP (and telnet, when its greetings are over) the connection is taken, and closed with a word that could be
+    the board's.
+    """
+    with Ser2net(tmp_path, pty.path, scheme) as server:
         other = open_port(server.url)
-        boot = Bench(run, {"url": server.url}, lambda _bench: None).boot()
+        boot = Bench(run, {"url": server.url, "reconnect": 1}, lambda _bench: None).boot()
         other.close()
     assert boot.verdict == "infra"
-    assert "in use" in boot.record.reason
+    assert "in use" in boot.record.reason or (
+        scheme != "rfc2217" and "drops as soon as it is opened, for 1 s now" in boot.record.reason
+    )
     assert boot.findings[0].who == "lab"
+    assert "another client" in boot.findings[0].remedy
 
 
 # -- devices -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from harness.labgrid.client import Client
+from harness.labgrid.gear import LabgridPort
+from harness.labgrid.place import Place
 from harness.power.command import CommandPort, Expected, ReadBack
 from harness.power.gpio_line import Wiring
 from harness.power.gpio_relay import GpioRelayPort
@@ -176,6 +179,29 @@ def usb_hub(outlet: Outlet, timing: Timing, stack: contextlib.ExitStack, folder:
     return UsbHubPort(hub="1-1", port=2, runner=OutletRunner(outlet, hub_says), timing=timing)
 
 
-#: Every driver of harness/power that drives real gear, on an Outlet.
-DRIVERS = {"poe-snmp": poe, "gpio-relay": relay, "http": http, "pdu": pdu, "command": command, "usb-hub": usb_hub}
+class OutletClient(Client):
+    """labgrid's client without processes."""
+
+    outlet: Outlet
+
+    def _runner(self) -> Runner:
+        return OutletRunner(self.outlet, lambda state: f"power for place x is {state}\n")
+
+
+def labgrid(outlet: Outlet, timing: Timing, stack: contextlib.ExitStack, folder: Path) -> LabgridPort:
+    client = OutletClient("lab-server:20408")
+    object.__setattr__(client, "outlet", outlet)
+    return LabgridPort(Place(client, "x"), timing=timing)
+
+
+#: Every driver that drives real gear, on an Outlet.
+DRIVERS = {
+    "poe-snmp": poe,
+    "gpio-relay": relay,
+    "http": http,
+    "pdu": pdu,
+    "command": command,
+    "usb-hub": usb_hub,
+    "labgrid": labgrid,
+}
 PYTHON = sys.executable

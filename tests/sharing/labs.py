@@ -73,8 +73,9 @@ def end(*processes: "subprocess.Popen[str]") -> None:
     for process in processes:
         process.kill()
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def until(what: str, is_so: "Sequence[object] | object", seconds: float = 60.0) -> None:

@@ -268,7 +268,7 @@ def test_two_that_wait_for_each_other_do_not_wait_for_ever(tmp_path: Path) -> No
     other = locks(tmp_path).take("key-b", replace(Holder.myself("b"), pid=1, waits="key-a"))
     assert isinstance(other, Lease)
     with pytest.raises(
-        InfraError, match="b would be waited for for ever: .*, and waits for a, which this run has"
+        InfraError, match=r"b would be waited for for ever: .*, and waits for a, which this run has"
     ) as caught:
         ours.take("b")
     assert "in the same order" in caught.value.remedy

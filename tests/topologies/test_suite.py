@@ -13,48 +13,45 @@ from tests.topologies.labs import LABS, skip_without
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 
 REPOSITORY = LABS.parents[1]
-#: Lab, its boards (all when empty), the topology to switch it to, whether it waits for the night.
-RUNS = [
-    ("router-option-66", ("pi5-a", "pi4-a"), "", False),
-    ("openwrt-43-66", ("pi3bplus-a",), "", True),
-    ("openwrt-43-66", ("pi3b-a", "pi4-a"), "", True),
-    ("dnsmasq-iscsi", ("pi5-a",), "", False),
-    ("dnsmasq-iscsi", ("pi4-a",), "", True),
-    ("ceph-rbd", ("cm4-a",), "", False),
-    ("ceph-rbd", ("pi4-a",), "", True),
-    ("dnsmasq-nfs", (), "", True),
-    ("dnsmasq-nfs", ("pi4-a",), "router-option-66", True),
+#: Lab, its boards (all when empty), the topology to switch it to, whether they reboot too, whether it waits for the night.
+RUNS: list[tuple[str, tuple[str, ...], str, bool, bool]] = [
+    ("router-option-66", ("pi5-a",), "", True, False),
+    ("router-option-66", ("pi4-a",), "", True, True),
+    ("openwrt-43-66", ("pi3bplus-a",), "", True, True),
+    ("openwrt-43-66", ("pi3b-a", "pi4-a"), "", True, True),
+    ("dnsmasq-iscsi", ("pi5-a",), "", False, False),
+    ("dnsmasq-iscsi", ("pi4-a",), "", False, True),
+    ("ceph-rbd", ("cm4-a",), "", False, False),
+    ("ceph-rbd", ("pi4-a",), "", False, True),
+    ("dnsmasq-nfs", (), "", False, True),
+    ("dnsmasq-nfs", ("pi2b-a",), "", True, True),
+    ("dnsmasq-nfs", ("pi4-a",), "router-option-66", False, True),
 ]
 
 
 @pytest.mark.parametrize(
-    ("lab", "boards", "topology"),
+    ("lab", "boards", "topology", "reboot"),
     [
         pytest.param(
             *run,
-            id="-".join(filter(None, (run[0], *run[1], run[2]))),
+            id="-".join(filter(None, (str(run[0]), *run[1], str(run[2])))),
             marks=[pytest.mark.slow] if night else [],
         )
         for *run, night in RUNS
     ],
 )
-def test_the_regression_tests_are_green(lab: str, boards: tuple[str, ...], topology: str, tmp_path: Path) -> None:
+def test_the_regression_tests_are_green(
+    lab: str, boards: tuple[str, ...], topology: str, reboot: bool, tmp_path: Path
+) -> None:
     skip_without(topology or lab)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests_hw",
-        f"--lab={LABS / lab}.yaml",
-        "--root",
-        "light",
-        "--speed",
-        "20",
-    ]
+    command = [sys.executable, "-m", "pytest", "tests_hw", f"--lab={LABS / lab}.yaml"]
+    command += ["--root", "light", "--speed", "20"]
     command += [f"--reports={tmp_path}", "-p", "no:cacheprovider", *(f"--board={board}" for board in boards)]
     command += ["--topology", topology] if topology else []
+    command += ["--reboot"] if reboot else []
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert ("give --reboot" in done.stdout) is not reboot
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
     assert int(passed[1]) >= 20 * max(1, len(boards))
