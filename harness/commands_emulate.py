@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.boot.record import BootRecord
+from harness.boot.files import may_be_missing
+from harness.boot.record import BootRecord, TftpTransfer
 from harness.commands import exit_code, finish, record_of_error
 from harness.emulate import Pi, Session
 from harness.errors import ConfigError, HarnessError
@@ -78,11 +79,26 @@ def emulate(pi: Pi, *, timeout: float | None, reports: Path, as_json: bool) -> i
 
 def _files(record: BootRecord) -> list[str]:
     """What was asked for, in order; a probe or a file that may be missing is no fault."""
-    lines = ["", "  files asked for:"] if record.tftp else ["", "  no file was asked for"]
-    lines += [
-        f"    {one_line(one.result, 12):12s} {size(one.bytes):>9s}  {one_line(one.path, 100)}" for one in record.tftp
-    ]
+    lines = ["", "  files asked for:"] if record.tftp or record.http else ["", "  no file was asked for"]
+    for one in record.tftp:
+        lines.append(f"    {_outcome(one, record.model):19s} {_size(one.bytes)}  {one_line(one.path, 100)}")
+    for fetch in record.http:
+        url = f"http://{fetch.server_ip}:{fetch.server_port}{one_line(fetch.path, 100)}"
+        lines.append(f"    {one_line(fetch.result, 19):19s} {_size(fetch.bytes)}  {url}")
     return lines
+
+
+def _outcome(one: TftpTransfer, model: str) -> str:
+    """In a word or two; what boards of this model do without is no fault."""
+    if one.kind == "probe" and one.result == "early terminate":
+        return "only looked for it"
+    if one.result == "not found":
+        return "not there (normal)" if may_be_missing(model, one.path) else "NOT THERE"
+    return one_line(one.result, 19)
+
+
+def _size(octets: int) -> str:
+    return f"{size(octets) if octets else '':>9s}"
 
 
 def _on_a_real_board(record: BootRecord, title: str) -> str:

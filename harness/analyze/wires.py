@@ -22,7 +22,7 @@ from harness.boot.events import (
     TransferStarted,
 )
 from harness.boot.identity import sender
-from harness.boot.marks import KERNEL, LAST_OVER_HTTP, STRANGERS
+from harness.boot.marks import IMAGE, KERNEL, STRANGERS
 from harness.boot.record import CaptureInfo
 from harness.wire.decode import FrameDecoder
 from harness.wire.links import ETHERNET
@@ -102,7 +102,7 @@ def _rank(event: Event) -> int | None:  # noqa: PLR0911 - one answer per kind of
         case HttpAsked(asked_by=by):
             return 0 if by == "eeprom" else 2 if by == "os" else 1
         case HttpEnded(fetch=one):
-            return 1 if one.complete and one.asked_by == "eeprom" and one.path.endswith(LAST_OVER_HTTP) else 0
+            return 1 if one.complete and one.asked_by == "eeprom" and one.path.endswith(IMAGE) else 0
         case RootConnect() | NfsMount() | IscsiLogin():
             return 2
     return None

@@ -105,7 +105,8 @@ class HttpFetch(Part):
     """One HTTP request of a board and its answer (RFC 9110, 9112): boot mode 7 of an EEPROM, or another program's.
 
     result: "complete" (the last octet of the body was acknowledged), "not found" (404), "refused" (another status that is no
-    success), "no server" (nobody listens at the port), "no answer", "client error" (the client gave up), "timeout", "incomplete".
+    success), "no server" (nobody listens at the port), "no answer", "no connection" (the client did not take the server's SYN),
+    "client error" (the client gave up), "timeout", "incomplete".
     status: None without an answer; length: as announced, None when not; bytes: of the body, acknowledged. asked_by, by its
     User-Agent: "eeprom" (rpiboot), "uefi", "ipxe", "u-boot", "os" for any other; "" where no request was made. method: "" then.
     """

@@ -62,6 +62,14 @@ def _why(fetch: HttpFetch) -> tuple[str, str, str]:  # noqa: PLR0911 - one answe
             "server",
             ("start the web server there, or correct HTTP_HOST and HTTP_PORT"),
         )
+    if fetch.result == "no connection":
+        return (
+            f"the bootloader does not take the answer of {server} to its SYN",
+            "network",
+            (
+                "look for wrong TCP checksums in the capture (a virtual server's card: ethtool -K IF tx off) and for a firewall"
+            ),
+        )
     if fetch.result == "no answer":
         return (
             f"nobody answers the connection to {server}",

@@ -157,7 +157,11 @@ def missing_files(facts: Facts) -> Iterator[Finding]:
         if refused and not _kernel_under_other_name(facts, what):
             first = refused[0]
             root = facts.expectation.server.tftp_root
-            where = f"{root}/" if root else "the TFTP root: "
+            prefix = facts.expectation.server.prefix
+            where = f"{root}/{prefix or ''}" if root else f"the TFTP server's folder {prefix}" if prefix else ""
+            if names == ("bootcode.bin",):
+                where = root or "the TFTP root"  # a boot ROM knows no folders
+            where = where or f"the TFTP root, or its folder {facts.expectation.serial_number or 'of this board'}/,"
             title = f"the server has no {what} for this board: {', '.join(dict.fromkeys(t.path for t in refused))}"
             if first.result == "refused":
                 title = f"the server refused the {what} {first.path}: ERROR {first.error_code} {first.error_text}"
@@ -166,8 +170,7 @@ def missing_files(facts: Facts) -> Iterator[Finding]:
                 title=title,
                 stage="firmware",
                 who="server",
-                remedy=f"put {names[0]} into {where}{facts.expectation.server.prefix or ''} "
-                "and make it readable for the TFTP server",
+                remedy=f"put {names[0]} into {where} and make it readable for the TFTP server",
                 evidence=tuple(packet(transfer) for transfer in refused[:4]),
             )
             return

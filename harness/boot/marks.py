@@ -33,8 +33,8 @@ STRANGERS = frozenset({"u-boot", "uefi", "ipxe", "pxe", "os"})
 #: File names of a kernel, whatever config.txt calls it: the last file that a firmware asks for.
 KERNEL = re.compile(r"(kernel|vmlinu|zImage|Image|u-boot)[^/]*$")
 
-#: Boot mode 7 takes boot.sig, then this; every later file is in it (boot-http documentation).
-LAST_OVER_HTTP = "/boot.img"
+#: Boot mode 7 takes boot.sig, then this, and boot_ramdisk=1 takes it by TFTP: every later file is in it (documentation).
+IMAGE = "boot.img"
 
 #: Console lines after which what had been delivered is of no use.
 REFUSED = frozenset({"firmware.signature", "net.failed"})

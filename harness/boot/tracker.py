@@ -31,8 +31,8 @@ from harness.boot.identity import sender
 from harness.boot.loss import Loss
 from harness.boot.marks import (
     CONSOLE_ENDS,
+    IMAGE,
     KERNEL,
-    LAST_OVER_HTTP,
     REFUSED,
     STRANGERS,
     Change,
@@ -124,9 +124,9 @@ class StageTracker:
             case TransferStarted() | HttpAsked():
                 self._asked(event)
             case TransferEnded(transfer=one) if one.complete:
-                self._delivered(event.t, one, last=KERNEL.search(one.path) is not None)
+                self._delivered(event.t, one, last=KERNEL.search(one.path) is not None or one.path.endswith(IMAGE))
             case HttpEnded(fetch=one) if one.complete:
-                self._delivered(event.t, one, last=one.path.endswith(LAST_OVER_HTTP))
+                self._delivered(event.t, one, last=one.path.endswith(IMAGE))
             case RootConnect() | NfsMount() | IscsiLogin():
                 self._root(event)
             case Milestone():

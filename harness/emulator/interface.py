@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from harness.emulator.packets import ones_sum
-from harness.emulator.tap import FRAME, is_running
+from harness.emulator.tap import is_running
 from harness.errors import ConfigError, InfraError
 
 _ETH_P_ALL = 0x0003
@@ -28,6 +28,10 @@ _SIOCGIFHWADDR = 0x8927
 _ARPHRD_ETHER = 1
 _BUFFER = 4 << 20
 _MOST_FLUSHED = 4096
+#: IP protocol -> where its checksum stands in its header.
+_CHECKSUM_AT = {17: 6, 6: 16}
+#: A neighbour on this machine leaves it to the card to cut its TCP into packets: then they come uncut.
+_LARGEST = 1 << 16
 
 
 class Interface:
@@ -43,6 +47,7 @@ class Interface:
         self.put: Callable[[bytes | bytearray], int] = lambda _frame: 0
         self._mac = mac
         self._socket: socket.socket | None = None
+        self._buffer = bytearray(_LARGEST)
 
     def open(self) -> None:
         """Raises ConfigError when there is no such Ethernet interface, InfraError when it may not be used."""
@@ -92,10 +97,11 @@ class Interface:
         if self._socket is None:
             raise BlockingIOError(errno.EAGAIN, "the link is down")
         while True:
-            frame, told, _flags, address = self._socket.recvmsg(FRAME, 64)
+            size, told, _flags, address = self._socket.recvmsg_into((self._buffer,), 64)
             status = int.from_bytes(told[0][2][:4], "little") if told else 0
             if address[2] == _PACKET_OUTGOING or status & _VLAN_VALID:
                 continue  # ours; or of another network than the board's, whose port is untagged
+            frame = bytes(memoryview(self._buffer)[:size])
             return _with_checksum(frame) if status & _CSUM_NOT_READY else frame
 
     def read(self) -> bytes | None:
@@ -145,14 +151,20 @@ def _hear_only(made: socket.socket, mac: bytes) -> None:
 
 
 def _with_checksum(frame: bytes) -> bytes:
-    """A UDP frame of a neighbour on this machine (a veth pair, a virtual machine), who left the checksum to the card."""
-    if len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[14] != 0x45 or frame[23] != 17:
+    """A UDP or TCP frame of a neighbour on this machine (a veth pair, a virtual machine), who left the checksum to the card."""
+    if len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[14] != 0x45 or frame[23] not in _CHECKSUM_AT:
         return frame
-    length = int.from_bytes(frame[38:40], "big")
-    if not 8 <= length <= len(frame) - 34:
+    protocol, end = frame[23], 14 + int.from_bytes(frame[16:18], "big")
+    if protocol == 17:
+        end = 34 + int.from_bytes(frame[38:40], "big")
+    place = 34 + _CHECKSUM_AT[protocol]
+    if not place + 2 <= end <= len(frame):
         return frame
     whole = bytearray(frame)
-    whole[40:42] = b"\0\0"
-    total = ones_sum(bytes(whole[26 : 34 + length])) + 17 + length
-    whole[40:42] = (0xFFFF - (total % 0xFFFF or 0xFFFF) or 0xFFFF).to_bytes(2, "big")
+    whole[place : place + 2] = b"\0\0"
+    total = ones_sum(bytes(whole[26:end])) + protocol + end - 34
+    value = 0xFFFF - (total % 0xFFFF or 0xFFFF)
+    if protocol == 17:
+        value = value or 0xFFFF  # RFC 768: zero says that there is none
+    whole[place : place + 2] = value.to_bytes(2, "big")
     return bytes(whole)

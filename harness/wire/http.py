@@ -47,7 +47,10 @@ class HttpTracker:
         begins = segment.flags & (SYN | ACK | RST) == SYN
         key = addresses[0:4] + addresses[8:10] + addresses[4:8] + addresses[10:12]
         connection = self._open.get(key)
-        if connection is not None and begins and connection.answered:
+        repeated = (
+            connection is not None and not connection.opened and connection.next_asked == (sequence + 1) % MODULUS
+        )
+        if connection is not None and begins and connection.answered and not repeated:
             self._over(connection, t, "client error")  # the same port again: the board has begun anew
             connection = None
         if connection is not None:
@@ -73,7 +76,7 @@ class HttpTracker:
     def restarted(self, mac: bytes, t: float) -> None:
         """The board began with DHCP again: whatever it was reading, it has given up."""
         for connection in [one for one in self._open.values() if one.client_mac == mac]:
-            self._over(connection, t, "no answer" if not connection.answered else "client error")
+            self._over(connection, t, "no answer" if connection.fetch is None else "client error")
 
     def finish(self, t: float) -> None:
         """The capture ends here."""
@@ -103,6 +106,7 @@ class HttpTracker:
         if seen.flags & SYN:
             one.again += 1
             return
+        one.opened = True
         if seen.flags & ACK and one.base >= 0:
             self._acknowledged(one, seen.number, seen.t, one.offset(seen.acknowledged))
             if not self._followed(one):
@@ -236,7 +240,9 @@ class HttpTracker:
         self._forget(one)
         if one.fetch is not None:
             self._end_fetch(one, t, how)
-        elif one.small_stack and not one.answered and how in {"no server", "no answer"}:
+        elif one.small_stack and not one.opened and how != "incomplete":
+            if one.answered:
+                how = "no connection"
             one.fetch = Fetch(Request("", b"", b"", ""), one.start, one.first_packet, 0)
             one.fetch.retransmissions = one.again
             self._end_fetch(one, t, how)

@@ -25,7 +25,8 @@ class Segment(NamedTuple):
 @dataclass(slots=True)
 class Connection:
     """base: the server's sequence number of its first octet, -1 until known; have, acked: octets of its stream that were
-    seen without a gap, that the client has acknowledged; small_stack: its SYN has no timestamps, as Linux's always has.
+    seen without a gap, that the client has acknowledged; small_stack: its SYN has no timestamps, as Linux's always has;
+    opened: the client has taken the server's SYN.
     """
 
     client: bytes
@@ -37,6 +38,7 @@ class Connection:
     end: float
     small_stack: bool = False
     answered: bool = False
+    opened: bool = False
     base: int = -1
     have: int = 0
     acked: int = 0

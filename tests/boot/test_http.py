@@ -81,6 +81,7 @@ def test_requests_of_the_running_system_are_not_the_firmware_s():
     [
         (fetch(5.8, 10, "", "no server", method="", asked_by=""), "http-no-answer", "nobody listens at 10.77.0.1:80"),
         (fetch(5.8, 10, "", "no answer", method="", asked_by=""), "http-no-answer", "nobody answers the connection"),
+        (fetch(5.8, 10, "", "no connection", method="", asked_by=""), "http-no-answer", "does not take the answer"),
         (
             fetch(5.8, 10, "boot.sig", "not found", status=404),
             "http-failed",
@@ -103,6 +104,11 @@ def test_what_went_wrong_is_named(events: list[Event], identity: str, words: str
     assert finding.id == identity
     assert words in finding.title
     assert finding.evidence[0].ref == 10
+
+
+def test_image_by_tftp_is_all_that_a_firmware_wants_as_well():
+    events = [*stream.transfer(5.8, 10, "91cdf03d/config.txt"), *stream.transfer(6.4, 20, "91cdf03d/boot.img")]
+    assert judged(*events, has_console=False, until="firmware").verdict == "passed"
 
 
 def test_signature_and_unknown_host_stand_on_the_console():

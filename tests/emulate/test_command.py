@@ -6,13 +6,17 @@ import socket
 from pathlib import Path
 
 import pytest
+from harness.emulator.tftp_message import Server
 from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.commands_emulate import pairs
 from harness.emulate import Pi
+from harness.emulator.http_message import Response
 from harness.emulator.interface import Interface, _with_checksum
 from harness.emulator.packets import read_udp, udp_frame
+from harness.emulator.stack import Stack
+from harness.emulator.tcp import Exchange, read_segment
 from harness.errors import ConfigError, InfraError
 
 
@@ -92,5 +96,13 @@ def test_checksum_that_a_neighbour_left_to_its_card_is_filled_in():
         left[40:42] = b"\x12\x34"
         assert _with_checksum(bytes(left)) == right
         assert read_udp(_with_checksum(bytes(left)), verify=True)
-    for odd in (b"", bytes(41), right[:40], bytes(60)):
+    syn = Exchange(
+        Stack(macs[0], ip=ips[0]), Server(macs[1], ips[1]), (4000, 80), b"", Response(9), now=0.0, sequence=7
+    )
+    segment = syn.start()[:58]  # without the padding
+    left = bytearray(segment)
+    left[50:52] = b"\x12\x34"
+    assert _with_checksum(bytes(left)) == segment
+    assert read_segment(_with_checksum(bytes(left))) is not None
+    for odd in (b"", bytes(41), right[:40], bytes(60), segment[:51]):
         assert _with_checksum(odd) == odd

@@ -14,7 +14,10 @@ import pytest
 
 from harness.models import MODELS
 from harness.servers import Rig, VirtualBoard
+from harness.servers.boot_image import sign
+from harness.servers.services.web import Web
 from tests.emulator import rom, samples
+from tests.emulator.fatimage import image as fat_image
 from tests.servers.conftest import needs
 
 pytestmark = [
@@ -91,6 +94,62 @@ def test_every_model_up_to_its_kernel(desk: Desk, tmp_path: Path, name: str):
     for file in ("capture.pcapng", "console.log", "record.json", "handover.json", "emulator.log"):
         assert (folder / file).stat().st_size, file
     assert (folder.parent / "report.html").exists()
+
+
+@pytest.fixture
+def image(desk: Desk) -> bytes:
+    """A FAT image with the boot files of the desk's Pi 5."""
+    folder = desk.rig.tftp_root / BOARDS["pi5"].serial_number
+    return fat_image({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+
+
+@pytest.fixture
+def as_two_machines_of_one_host(desk: Desk) -> Iterator[None]:
+    """Cables on which a server leaves checksums, and the cutting of TCP into packets, to a card that is none."""
+
+    def switch(word: str) -> None:
+        for host, interface in (("server", "eth0"), ("desk", "eth0"), ("client", "to-server"), ("client", "to-desk")):
+            argv = ["ethtool", "-K", interface, "tx", word, "tso", word, "gso", word]
+            desk.rig.spawn(host, argv).wait(20)
+
+    switch("on")
+    yield
+    switch("off")
+
+
+@pytest.mark.usefixtures("as_two_machines_of_one_host")
+def test_boot_over_http(desk: Desk, tmp_path: Path, image: bytes):
+    www = tmp_path / "www" / "lab"
+    www.mkdir(parents=True)
+    (www / "boot.img").write_bytes(image)
+    sign(www / "boot.img")
+    web = Web(desk.rig.keeper, "server", tmp_path, address="10.77.0.1", port=8000, root=tmp_path / "www")
+    keys = ("BOOT_ORDER=0xe7", "HTTP_HOST=10.77.0.1", "HTTP_PORT=8000", "HTTP_PATH=lab")
+    web.start()
+    try:
+        code, record, told = desk.emulate("pi5", tmp_path / "x", *(word for key in keys for word in ("--eeprom", key)))
+    finally:
+        web.stop()
+    assert code == 0, told
+    assert [(one["path"], one["result"]) for one in record["http"]] == [
+        ("/lab/boot.sig", "complete"),
+        ("/lab/boot.img", "complete"),
+    ]
+    assert record["http"][1]["bytes"] == len(image)
+    assert record["tftp"] == []
+    assert "http://10.77.0.1:8000/lab/boot.img" in told
+    assert "A real Raspberry Pi 5 Model B would now start" in told
+
+
+def test_image_by_tftp(desk: Desk, tmp_path: Path, image: bytes):
+    folder = desk.rig.tftp_root / "0007bcff"
+    folder.mkdir()
+    (folder / "config.txt").write_text("boot_ramdisk=1\n")
+    (folder / "boot.img").write_bytes(image)
+    code, record, told = desk.emulate("pi5", tmp_path / "x", "--serial-number", "0007bcff")
+    assert code == 0, told
+    assert [one["path"] for one in record["tftp"] if one["kind"] == "get"][-1] == "0007bcff/boot.img"
+    assert "A real Raspberry Pi 5 Model B would now start" in told
 
 
 def test_a_missing_kernel_is_the_servers_fault(desk: Desk, tmp_path: Path):

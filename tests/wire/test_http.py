@@ -203,6 +203,13 @@ def test_nobody_listens():
     assert (one.result, one.retransmissions) == ("no answer", 1)
 
 
+def test_answer_that_the_board_does_not_take():
+    talk = Talk()
+    syn, answer, _ack = talk.opened()
+    one = fetch(Wire().send(syn, answer, syn, answer).finish(9.0))
+    assert (one.result, one.method, one.retransmissions) == ("no connection", "", 1)
+
+
 def test_connections_of_a_running_system_to_nowhere_are_its_own():
     talk = Talk()
     assert fetches(Wire().send(talk.syn(LINUX)).finish(99.0)) == []
