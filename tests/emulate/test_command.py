@@ -6,7 +6,6 @@ import socket
 from pathlib import Path
 
 import pytest
-from harness.emulator.tftp_message import Server
 from typer.testing import CliRunner
 
 from harness.cli import app
@@ -17,6 +16,7 @@ from harness.emulator.interface import Interface, _with_checksum
 from harness.emulator.packets import read_udp, udp_frame
 from harness.emulator.stack import Stack
 from harness.emulator.tcp import Exchange, read_segment
+from harness.emulator.tftp_message import Server
 from harness.errors import ConfigError, InfraError
 
 
