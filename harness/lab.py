@@ -123,7 +123,7 @@ class Lab(AbstractContextManager["Lab"]):
         board = self._boards.get(name)
         if board is None:
             return
-        in_order = False
+        in_order = board.expectation.emulated  # it ends with its rig at the latest
         try:
             keep = not board.expectation.emulated and self.config.policy.after_run == "keep"
             # What was taken from us is not ours to switch.

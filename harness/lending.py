@@ -201,9 +201,12 @@ class Lending:
 
 
 def _left(name: str, previous: Holder) -> str:
-    how = (
-        "was killed, or ended without giving it back" if previous.gone is not False else "gave no sign of life any more"
-    )
+    if previous.gone is not False:
+        how = "was killed, or ended without giving it back"
+    elif previous.stale:
+        how = "gave no sign of life any more"
+    else:
+        how = "could not bring it in order"
     return f"{name} was taken over from {previous.words}, which {how}{_last_word(name, previous.run)}"
 
 

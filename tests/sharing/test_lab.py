@@ -160,6 +160,18 @@ def test_a_switch_that_does_not_obey_at_the_end_leaves_the_board_to_the_next(tmp
     first.board("a").boot("power")
     with pytest.raises(InfraError, match="refused to switch off"):
         first.close()
+    again = Lab(load(path), run(tmp_path), wait=0)
+    busy = again.board("a").boot("power")
+    assert "which could not bring it in order" in busy.record.notes[0]
+    assert "its power could not be brought to the policy's state" in busy.record.notes[0]
+    (tmp_path / "works").touch()
+    again.close()
+    (tmp_path / "a").write_text("on\n")
+    first = Lab(load(path), run(tmp_path), wait=0)
+    first.board("a").boot("power")
+    (tmp_path / "works").unlink()
+    with pytest.raises(InfraError, match="refused to switch off"):
+        first.close()
     (tmp_path / "works").touch()
     said: list[str] = []
     with Lab(load(path), run(tmp_path), progress=said.append):

@@ -186,6 +186,21 @@ def test_who_lost_the_board_learns_it(tmp_path: Path, monkeypatch: pytest.Monkey
     second.close()
 
 
+def test_who_has_a_board_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.sharing.leases.BEAT", 0.01)
+    leases = mine(tmp_path)
+    leases.take("pi4-a")
+    seen = set()
+    deadline = time.monotonic() + 60
+    while len(seen) < 3:
+        _, holder = locks(tmp_path).look("key")
+        assert holder is not None
+        seen.add(holder.heartbeat)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    leases.close()
+
+
 def test_one_beat_in_time_keeps_the_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that was suspended finds old signs on all leases: none is taken over before its holder had time to speak."""
     first = mine(tmp_path)
