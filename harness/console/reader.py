@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 from harness import clock
 from harness.console.link import Link
 from harness.console.port import PortGone
-from harness.console.urgent import hurry
 from harness.errors import HarnessBug, HarnessError
+from harness.urgency import hurry
 
 #: Seconds to let octets gather after a read: bounds the reads to 40 per second at any rate, for a wake-up costs more than what is
 #: done with the octets. What gathered is stamped with the middle of that time: 12.5 ms from the truth at most.

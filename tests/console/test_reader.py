@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When what was read had come, and whose turn the reading thread is."""
+"""When what was read had come."""
 
-import os
-import threading
 from collections.abc import Sequence
 from typing import Literal
 
 import pytest
 
-from harness.console import reader, urgent
+from harness.console import reader
 from harness.console.link import Link
 from harness.console.reader import GATHER, Reader
 from harness.errors import HarnessError
@@ -96,39 +94,3 @@ def test_octets_that_do_not_end_are_dealt_with_all_the_same(time: Time) -> None:
     for _ in range(7):
         loop._read_on()
     assert len(kept.chunks) >= 5
-
-
-def in_a_thread() -> tuple[str, int, int]:
-    """How `hurry` says that it went, and the scheduling policy and niceness of the thread that called it."""
-    found: list[tuple[str, int, int]] = []
-
-    def run() -> None:
-        how = urgent.hurry()
-        found.append((how, os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return found[0]
-
-
-def test_the_reader_is_before_ordinary_threads_where_it_may_be_and_no_other_thread_is() -> None:
-    how, policy, nice = in_a_thread()
-    ordinary = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
-    assert how in {"real-time", f"nice {urgent._NICE}", ""}
-    if how == "real-time":
-        assert policy == os.SCHED_RR | os.SCHED_RESET_ON_FORK
-    elif how:
-        assert nice == urgent._NICE
-    else:
-        assert (policy & ~os.SCHED_RESET_ON_FORK, nice) == ordinary
-    assert ordinary[0] == os.SCHED_OTHER
-
-
-def test_whom_the_system_does_not_let_reads_among_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    monkeypatch.setattr(os, "setpriority", refuse)
-    assert in_a_thread()[0] == ""
