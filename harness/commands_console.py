@@ -61,7 +61,7 @@ def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool, s
     """A real board's console that nobody reads."""
     from harness.places import console_of, place_of  # noqa: PLC0415
     from harness.power.port import cycle  # noqa: PLC0415
-    from harness.switching import OFF_TIME, ours, power_of  # noqa: PLC0415
+    from harness.switching import ours, power_of  # noqa: PLC0415
 
     open_console = console_of(board, place_of(config, board))
     if open_console is None:
@@ -74,7 +74,7 @@ def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool, s
         _say(f"{board.name}: {log.name} at {log.baud} baud; its log: {folder}; Ctrl-] leaves")
         if power:
             with power_of(config, board) as port:
-                cycle(port, OFF_TIME)
+                cycle(port, config.policy.off_time)
                 _say(f"{board.name}: {port.identity} was switched off and on, {port.detail}")
         return _talk(folder / SOCKET, sysrq)
 

@@ -190,7 +190,7 @@ class Lab(AbstractContextManager["Lab"]):
             run=self.run,
             user=login.user if login else None,
             password=lambda: login.password.resolve() if login is not None and login.password is not None else None,
-            off_time=0.0 if config.emulated else 2.0,
+            off_time=0.0 if config.emulated else self.config.policy.off_time,
             viewer=self._viewer,
         )
 

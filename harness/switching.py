@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 Action = Literal["on", "off", "cycle", "state"]
 
-#: Seconds without power in a cycle.
-OFF_TIME = 2.0
-
 
 @dataclass(frozen=True)
 class Switched:
@@ -102,9 +99,10 @@ def power_of(lab: LabConfig, board: BoardConfig) -> Iterator[PowerPort]:
 
 
 def switch_board(
-    lab: LabConfig, board: BoardConfig, action: Action, folder: Path, off_time: float = OFF_TIME
+    lab: LabConfig, board: BoardConfig, action: Action, folder: Path, off_time: float | None = None
 ) -> Switched:
-    """Do it, proven by read-back; folder: for the power journal and what the console says meanwhile.
+    """Do it, proven by read-back; folder: for the power journal and what the console says meanwhile; off_time: seconds without
+    power in a cycle, the lab's when None.
 
     InfraError: the gear does not do it, or a run has the board: its power is its own. ConfigError as `open_port`.
     """
@@ -122,7 +120,9 @@ def switch_board(
         elif action == "off":
             power.off()
         elif action == "cycle":
-            loss = take_power(power, off_time, _signs(lab, board, port, folder, stack))
+            loss = take_power(
+                power, lab.policy.off_time if off_time is None else off_time, _signs(lab, board, port, folder, stack)
+            )
             power.on()
         after = power.state() if action != "state" else before
         return Switched(board.name, port.identity, before, after, port.detail, loss, round(time.monotonic() - begin, 3))

@@ -117,10 +117,14 @@ class Budgets(Section):
 
 
 class Policy(Section):
-    """What a run leaves behind."""
+    """How boards are treated, and what a run leaves behind."""
 
     after_run: Literal["off", "keep"] = "off"
     """Power of the boards after the run, also after one that was killed: off, or as the last test left it."""
+
+    off_time: Annotated[float, Field(strict=True, ge=0, le=600)] = 2.0
+    """Seconds that a real board stays without power before it is switched on again, counted from the port's confirmed off:
+    until the capacitors of board and PoE HAT are empty. At least 1 for the console to prove the loss of power."""
 
     wait: Annotated[float, Field(strict=True, ge=0, le=86400)] = 3600.0
     """Seconds to wait for a board that another run has. 0: fail at once. `--wait` says otherwise for one run."""

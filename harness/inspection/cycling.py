@@ -9,11 +9,11 @@ from pathlib import Path
 
 from harness.config import BoardConfig, LabConfig
 from harness.inspection.seen import Seen, looked
-from harness.switching import OFF_TIME, switch_board
+from harness.switching import switch_board
 
 
 def cycle_boards(
-    lab: LabConfig, progress: Callable[[str], None] = lambda _line: None, off_time: float = OFF_TIME
+    lab: LabConfig, progress: Callable[[str], None] = lambda _line: None, off_time: float | None = None
 ) -> list[Seen]:
     """A row for each real board. Never raises for what the gear does."""
     rows = []
@@ -25,7 +25,7 @@ def cycle_boards(
     return rows
 
 
-def _cycle(lab: LabConfig, board: BoardConfig, off_time: float, row: Seen) -> Seen:
+def _cycle(lab: LabConfig, board: BoardConfig, off_time: float | None, row: Seen) -> Seen:
     with tempfile.TemporaryDirectory(prefix="piboot-check-") as name:
         done = switch_board(lab, board, "cycle", Path(name), off_time)
         if done.before == "off":

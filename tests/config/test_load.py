@@ -174,3 +174,8 @@ def test_dump_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert login.password.resolve().reveal() == "planted-secret"
     assert "planted-secret" not in str(lab.dump()) + repr(lab)
     assert lab.dump()["boards"]["a"]["login"] == {"user": "pi", "password": {"env": "PI_PASSWORD"}}
+
+
+def test_how_long_a_board_stays_without_power(relay: None) -> None:
+    assert loads(REAL).policy.off_time == 2.0
+    assert loads(REAL + "policy: {off_time: 7.5}\n").policy.off_time == 7.5

@@ -304,3 +304,20 @@ def test_two_runs_at_once_take_turns_at_a_port(bench: Bench, switch: Switch) -> 
     assert [process.returncode for process in runs] == [0, 0], said
     assert switch.sets == ["set 7 1", "set 7 2"] * 2
     assert switch.data["ports"]["7"]["status"] == 1
+
+
+def test_the_off_time_of_the_labs_policy(bench: Bench, switch: Switch) -> None:
+    """Counted from the confirmed off, by the journal of a whole boot."""
+    lab = bench.folder / "lab.yaml"
+    lab.write_text(lab.read_text().replace('{after_run: "off"}', '{after_run: "off", off_time: 3.5}'))
+    switch.change(admin=1, status=3)
+    code, said = bench.boot()
+    assert code == 0, said
+    (boot,) = bench.boots
+    rows = [json.loads(line) for line in (boot / "power.jsonl").read_text().splitlines()]
+    off = next(row["t"] for row in rows if row.get("on") is False and row["phase"] == "confirmed")
+    on = next(row["t"] for row in rows if row.get("on") is True)
+    assert on - off >= 3.5
+    loss = read_record(boot / "record.json").power_loss
+    assert loss is not None
+    assert (loss.proved, loss.text) == (True, "PoE class gone")
