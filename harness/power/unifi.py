@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness.errors import InfraError
 from harness.power.gpio_relay import runtime_folder
 from harness.power.port import Refused, Silent, State, Timing
 from harness.power.switched import SwitchedPort, Want, words
@@ -64,6 +65,16 @@ class UnifiPort(SwitchedPort):
             return "on"
         # Enabled without a powered device: power may come at any moment.
         return "off" if row.get("poe_mode") == "off" or row.get("poe_enable") is False else "unknown"
+
+    def identify(self) -> str:
+        """The switch's model and firmware, as its console has them. InfraError."""
+        with self._lock:
+            try:
+                device = self._device()
+            except (Refused, Silent) as error:
+                raise InfraError(f"{self.identity} does not say what it is: {error}", remedy=self.remedy) from None
+        said = " ".join(str(device[key]) for key in ("model", "version") if key in device)
+        return words(f"UniFi {said}", self._site.secrets, 60)
 
     def delivers(self) -> bool | None:
         """Whether the port delivers power; None: it does not say. InfraError."""

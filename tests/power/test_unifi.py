@@ -70,7 +70,14 @@ class Console:
             for port, mode in self.told.items()
         ]
         table.append({"port_idx": 25, "port_poe": False})
-        return {"_id": "65ab", "mac": MAC, "port_overrides": self.overrides, "port_table": table}
+        return {
+            "_id": "65ab",
+            "mac": MAC,
+            "model": "USL8LP",
+            "version": "7.1.26",
+            "port_overrides": self.overrides,
+            "port_table": table,
+        }
 
     def _ok(self, data: list[Any]) -> tuple[int, str, bytes]:
         return 200, "OK", json.dumps({"meta": {"rc": "ok"}, "data": data}).encode()
@@ -97,6 +104,7 @@ def test_a_port_is_switched_and_all_other_overrides_stay(console: Console, url: 
     before = list(console.overrides)
     port = port_of(url)
     assert (port.state(), port.delivers()) == ("off", False)
+    assert port.identify() == "UniFi USL8LP 7.1.26"
     port.on()
     assert port.detail == "poe_mode auto, poe_good True, poe_class Class 4"
     assert port.delivers() is True
