@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""labgrid-client (24.0 and newer, whose coordinator speaks gRPC), one process for each question, and what its errors mean.
+"""labgrid-client (25.0 and newer, whose coordinator speaks gRPC), one process for each question, and what its errors mean.
 
-Its exit status is 1 for all that went wrong; which it was stands in its words (labgrid/remote/client.py of 24.0 to 26.0):
+Its exit status is 1 for all that went wrong; which it was stands in its words (labgrid/remote/client.py of 25.0 and 26.0):
 "coordinator is unavailable", "place pattern X matches nothing", "already acquired by HOST/USER", "is not acquired" ...
 """
 
