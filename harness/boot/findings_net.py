@@ -53,7 +53,8 @@ def dhcp_unanswered(facts: Facts) -> Iterator[Finding]:
                 stage="dhcp",
                 who="server",
                 remedy="check that the DHCP server runs and listens on this network (dnsmasq: interface=, "
-                "journalctl -u dnsmasq), and that no firewall drops UDP 67/68",
+                "journalctl -u dnsmasq), has an address left (`no address available` in its log), and that no firewall "
+                "drops UDP 67/68",
                 evidence=evidence,
             )
         elif exchange.result == "nak":
@@ -241,8 +242,8 @@ def transfers_broken(facts: Facts) -> Iterator[Finding]:
             title=f"nobody answered the TFTP request for {worst.path} at {worst.server_ip}",
             stage="firmware",
             who="server",
-            remedy="check that the TFTP server runs at this address (dnsmasq: enable-tftp, tftp-root=) "
-            "and that no firewall drops UDP 69",
+            remedy="check that the TFTP server runs at this address (dnsmasq: enable-tftp, tftp-root=), serves as many "
+            "clients at once as there are (dnsmasq: tftp-max=, 50 by default), and that no firewall drops UDP 69",
             evidence=tuple(packet(transfer) for transfer in silent[-3:]),
         )
 

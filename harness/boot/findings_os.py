@@ -191,6 +191,17 @@ def health(facts: Facts) -> Iterator[Finding]:
             remedy="log in and read `systemctl status` and the journal of these units",
             severity="warning",
         )
+    full = facts.first("system.no_space")
+    if full:
+        yield Finding(
+            id="root-full",
+            title="the board's file system has no space left",
+            stage="root",
+            who="server",
+            remedy="make room where the server keeps the board's root (`df` there), or give the volume more",
+            severity="fault" if facts.failed in {"root", "userspace", "login"} else "warning",
+            evidence=(line(full),),
+        )
     slow = facts.first("kernel.nfs_not_responding")
     if slow:
         yield Finding(

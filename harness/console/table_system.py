@@ -262,6 +262,7 @@ USERSPACE: tuple[Rule, ...] = (
         r"(?P<hostname>(?!Last login)[\w.-]{1,64}) login:(?: .{0,64})?$",
         "agetty, busybox getty",
     ),
+    rule("system.no_space", "No space left", r"No space left on device", "strerror(ENOSPC)", anywhere=True),
     rule("login.password", "assword:", r"[Pp]assword: ?$", "login"),
     rule("login.failed", "ogin incorrect", r"Login incorrect", "login, busybox"),
     rule("login.last", "Last login: ", r"Last login: (?P<text>.{1,80})", "pam_lastlog"),

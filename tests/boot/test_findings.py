@@ -165,6 +165,13 @@ def test_lost_packets_are_said_before_the_server_is_blamed() -> None:
     assert "lost 3 packets" in only(record, "capture-incomplete").title
 
 
+def test_a_root_without_space_is_said_and_is_a_warning_when_the_board_came_up_all_the_same() -> None:
+    full = line(35, 180, "system.no_space", "mkdir: can't create directory '/run/x': No space left on device")
+    record = judge(expectation(), [*good_boot(), full])
+    assert record.verdict == "passed"
+    assert only(record, "root-full").severity == "warning"
+
+
 def test_failed_units_and_undervoltage_are_warnings() -> None:
     events = [e for e in good_boot() if getattr(e, "fields", {}).get("key") != "failed_units"]
     extra = [

@@ -158,6 +158,7 @@ def test_kernel_initramfs_systemd_login() -> None:
         ("[    1.100000] Unable to handle kernel NULL pointer dereference at virtual address 0", "kernel.oops", {}),
         ("[    1.100000] Root-NFS: Server returned error -13 while mounting /x", "kernel.root_error", {}),
         ("[    1.100000] VFS: Unable to mount root fs via NFS.", "kernel.root_error", {}),
+        ("-sh: write error: No space left on device", "system.no_space", {}),
         ("[    6.231593] hwmon hwmon1: Undervoltage detected!", "kernel.undervoltage", {}),
         ("[    6.231593] Under-voltage detected! (0x00050005)", "kernel.undervoltage", {"text": "(0x00050005)"}),
         ("[   99.000000] nfs: server 10.77.0.1 not responding, still try", "kernel.nfs_not_responding", {"server": "10.77.0.1"}),

@@ -24,7 +24,7 @@ class DnsmasqOptions:
     boot_option_43: offer `menu` (pxe-service), which the ROM of a 2B or 3B takes only with three spaces at its end.
     delayed: MAC addresses that are answered after a second, as those ROMs want it (dnsmasq 2.77 and later). option_66: the
     TFTP server's name or address, as text; dnsmasq appends a NUL to it. tftp: serve files. router: option 3, "" for the
-    host's own address. extra: lines that are added as they are.
+    host's own address. addresses: how many there are to lease, at most 100. extra: lines that are added as they are.
     """
 
     boot_option_43: bool = True
@@ -34,6 +34,7 @@ class DnsmasqOptions:
     tftp: bool = True
     router: str = ""
     lease: str = "1h"
+    addresses: int = 100
     extra: Sequence[str] = ()
 
 
@@ -80,7 +81,7 @@ class Dnsmasq(Service):
             {
                 "interface": self.interface,
                 "first": self.network.network_address + 100,
-                "last": self.network.network_address + 199,
+                "last": self.network.network_address + 99 + options.addresses,
                 "netmask": self.network.netmask,
                 "lease": options.lease,
                 "leases": self.leases,
