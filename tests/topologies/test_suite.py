@@ -43,10 +43,23 @@ RUNS: list[tuple[str, tuple[str, ...], str, bool, bool]] = [
 def test_the_regression_tests_are_green(
     lab: str, boards: tuple[str, ...], topology: str, reboot: bool, tmp_path: Path
 ) -> None:
+    suite(lab, boards, tmp_path, topology=topology, reboot=reboot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["dnsmasq-iscsi", "ceph-rbd"])
+def test_they_are_with_debians_own_initramfs_and_system(lab: str, tmp_path: Path) -> None:
+    """For NFS the other tests do that: it is the lab that ships."""
+    suite(lab, ("pi4-a",), tmp_path, root="debian")
+
+
+def suite(
+    lab: str, boards: tuple[str, ...], reports: Path, *, topology: str = "", root: str = "light", reboot: bool = False
+) -> None:
     skip_without(topology or lab)
     command = [sys.executable, "-m", "pytest", "tests_hw", f"--lab={LABS / lab}.yaml"]
-    command += ["--root", "light", "--speed", "20"]
-    command += [f"--reports={tmp_path}", "-p", "no:cacheprovider", *(f"--board={board}" for board in boards)]
+    command += ["--root", root, "--speed", "20"]
+    command += [f"--reports={reports}", "-p", "no:cacheprovider", *(f"--board={board}" for board in boards)]
     command += ["--topology", topology] if topology else []
     command += ["--reboot"] if reboot else []
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=900)
