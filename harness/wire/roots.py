@@ -26,6 +26,7 @@ OSD_PORTS = (6800, 7568)
 _LOGIN_REQUEST, _LOGIN_RESPONSE = 0x03, 0x23
 _BHS = 48  # basic header segment
 _TRANSIT_TO_FULL_FEATURES = 0x83  # T, and NSG 3
+_MAX_TEXT = 8192  # of a login request: the default MaxRecvDataSegmentLength (RFC 7143, 13.12)
 _MAX_NAME = 223  # RFC 7143, 4.2.7.1
 
 DENIED = -1
@@ -38,6 +39,7 @@ class RootTracker:
         self._connections: dict[bytes, None] = {}
         self._mounts: dict[tuple[bytes, int], str] = {}  # (server's IP, xid) -> path
         self._logins: dict[bytes, str] = {}  # addresses of a connection -> its target
+        self._asked: dict[bytes, bytes] = {}  # addresses -> a login request that has not come whole
 
     def connect(self, number: int, t: float, addresses: bytes, sequence: bytes) -> None:
         """A first packet (TCP SYN) to a storage port; addresses: IPs and ports as in the packet, 12 octets; sequence:
@@ -59,18 +61,11 @@ class RootTracker:
     def iscsi(self, number: int, t: float, addresses: bytes, data: bytes, at: int, *, ours: bool) -> None:
         """A TCP segment of an iSCSI connection whose payload begins at `data[at:]`; ours: sent by a board that is watched.
 
-        A login begins a connection, and its PDUs are small: each has a segment of its own.
+        A login begins a connection. Linux sends the header of a PDU and its text in segments of their own.
         """
-        if len(data) < at + _BHS:
-            return
-        opcode = data[at] & 0x3F
-        if ours and opcode == _LOGIN_REQUEST and addresses not in self._logins:
-            length = int.from_bytes(data[at + 5 : at + 8])
-            words = data[at + _BHS : at + _BHS + length].split(b"\0")
-            target = next((word[11:] for word in words if word.startswith(b"TargetName=")), b"")
-            if len(self._logins) >= _MAX_REMEMBERED:
-                del self._logins[next(iter(self._logins))]
-            self._logins[addresses] = shown(target[:_MAX_NAME])
+        opcode = data[at] & 0x3F if len(data) >= at + _BHS else None
+        if ours and addresses not in self._logins and (opcode == _LOGIN_REQUEST or addresses in self._asked):
+            self._ask(addresses, self._asked.pop(addresses, b"") + data[at:])
         elif opcode == _LOGIN_RESPONSE:
             connection = addresses[4:8] + addresses[0:4] + addresses[10:12] + addresses[8:10]
             status = int.from_bytes(data[at + 36 : at + 38])
@@ -79,6 +74,19 @@ class RootTracker:
             if target_name is not None:
                 server, client = ip_text(addresses[0:4]), ip_text(addresses[4:8])
                 self._emit(IscsiLogin(t, number, server, target_name, status, client))
+
+    def _ask(self, addresses: bytes, pdu: bytes) -> None:
+        """A Login Request as far as it has come: which target is asked for."""
+        end = _BHS + min(int.from_bytes(pdu[5:8]), _MAX_TEXT)
+        known = self._logins if len(pdu) >= end else self._asked
+        if len(known) >= _MAX_REMEMBERED:
+            del known[next(iter(known))]
+        if len(pdu) < end:
+            self._asked[addresses] = pdu
+            return
+        words = pdu[_BHS:end].split(b"\0")
+        target = next((word[11:] for word in words if word.startswith(b"TargetName=")), b"")
+        self._logins[addresses] = shown(target[:_MAX_NAME])
 
     def rpc(self, number: int, t: float, addresses: bytes, data: bytes, at: int, *, ours: bool) -> None:
         """RPC message at `data[at:]`; ours: sent by a board that is watched."""

@@ -141,7 +141,7 @@ def test_a_wrong_chap_secret(open_lab: OpenLab) -> None:
     assert f"iqn.2026-01.lab.piboot:{PI.serial}" in finding.title
     assert {one.source for one in finding.evidence} == {"packet", "console"}
     assert boot.record.root is not None
-    assert boot.record.root.status == 0x0201
+    assert (boot.record.root.path, boot.record.root.status) == (f"iqn.2026-01.lab.piboot:{PI.serial}", 0x0201)
     assert boot.milestone("iscsi.refused") is not None
 
 
