@@ -39,7 +39,10 @@ class Sieve:
         self._styled = False
 
     def feed(self, data: bytes) -> bytes:
-        for char in self._decoder.decode(data):
+        text = self._decoder.decode(data)
+        if self._state == self._ground and _ESC not in text and _HARMFUL.search(text) is None:
+            return text.encode()  # nearly always; a flood must not take a second for each megabyte
+        for char in text:
             self._state(char)
         out, self._out = "".join(self._out), []
         return out.encode()
