@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +134,22 @@ def test_a_reset_gives_one_board_a_clean_root_and_leaves_the_others(start_rig: S
         rig.reset_root("second")
     with NfsClient(rig, mounted(rig, "second")) as fresh:
         assert fresh.lookup("written") == 2
+
+
+def test_boards_are_given_clean_roots_at_the_same_time(start_rig: StartRig, boot_set: TinyBootSet) -> None:
+    rig = start_rig(boot_set=boot_set)
+
+    def reset(board: str) -> None:
+        for _ in range(5):
+            with NfsClient(rig, mounted(rig, board)) as client:
+                assert client.create("written") == 0
+            rig.reset_root(board)
+            with NfsClient(rig, mounted(rig, board)) as client:
+                assert (client.lookup("etc"), client.lookup("written")) == (0, 2)
+
+    mounted(rig, "first")  # gives the client its address
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(reset, ("first", "second")))
 
 
 class WithFstab(DnsmasqNfs):

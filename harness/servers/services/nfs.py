@@ -3,16 +3,20 @@
 
 import signal
 import socket
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.servers.keeper_client import Keeper
 from harness.servers.services import rpc
-from harness.servers.services.service import Service, render
+from harness.servers.services.service import READY_TIMEOUT, Service, render
 
 _NFS_PORT = 2049
 _ASK_TIMEOUT = 2.0
+#: Seconds after which it is told once more to read its configuration.
+_RELOAD_AGAIN = 1.0
 
 
 class Rpcbind(Service):
@@ -67,6 +71,7 @@ class Nfs(Service):
     ) -> None:
         super().__init__(name, keeper, host, folder)
         self.address = address
+        self._lock = threading.Lock()  # boards side by side are given clean roots at the same time
         self._numbers = 0
         self.exports = [self._numbered(export) for export in exports]
 
@@ -108,19 +113,26 @@ class Nfs(Service):
 
     def withdraw(self, path: str) -> None:
         """Stop serving an export: its clients' handles are stale from now on, other exports' clients notice nothing."""
-        self.exports = [export for export in self.exports if export.path != path]
-        self._reload()
+        with self._lock:
+            self.exports = [export for export in self.exports if export.path != path]
+            self._reload()
 
     def add(self, export: Export) -> None:
         """Serve one more export, under a number that was not used before, so that no old handle is taken for a new one."""
-        self.exports.append(self._numbered(export))
-        self._reload()
+        with self._lock:
+            self.exports.append(self._numbered(export))
+            self._reload()
 
     def _reload(self) -> None:
         if self.process is None or not self.process.running:
             return
         self.config.write_text(self.render(), encoding="utf-8")
-        self.process.signal(signal.SIGHUP)
+        deadline, again = time.monotonic() + READY_TIMEOUT, 0.0
+        while self.awaited() and time.monotonic() < deadline and not self.process.ended(0.02):
+            # A signal that comes while it still reads its configuration is lost.
+            if time.monotonic() >= again:
+                self.process.signal(signal.SIGHUP)
+                again = time.monotonic() + _RELOAD_AGAIN
         self.await_ready(self.process)
 
     def _numbered(self, export: Export) -> Export:
