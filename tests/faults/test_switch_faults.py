@@ -36,7 +36,7 @@ boards:
     serial_number: "91cdf03d"
     mac: "e4:5f:01:09:02:f7"
     power: {POWER}
-policy: {after_run: "POLICY"}
+policy: {after_run: "POLICY", off_time: OFF_TIME}
 """
 SWITCH = (
     "driver: poe-snmp, host: 127.0.0.1, udp_port: PORT, port: 7, community: {env: COMMUNITY}, "
@@ -51,8 +51,9 @@ class Bench:
 
     folder: Path
 
-    def lab(self, power: str, policy: str = "off") -> None:
-        (self.folder / "lab.yaml").write_text(BOARD.replace("POWER", power).replace("POLICY", policy))
+    def lab(self, power: str, policy: str = "off", off_time: float = 0.0) -> None:
+        text = BOARD.replace("POWER", power).replace("POLICY", policy).replace("OFF_TIME", str(off_time))
+        (self.folder / "lab.yaml").write_text(text)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -213,7 +214,7 @@ def confirmed_off(bench: Bench) -> bool:
 
 
 def kill_in_the_off_time(bench: Bench) -> None:
-    """Two seconds lie between the confirmed off and on."""
+    """Half a minute lies between the confirmed off and on, however busy the machine is."""
     process = bench.start()
     try:
         until(lambda: confirmed_off(bench) or process.poll() is not None, "it did not switch off")
@@ -225,8 +226,11 @@ def kill_in_the_off_time(bench: Bench) -> None:
 
 def test_kill_9_between_off_and_on_at_a_switch(bench: Bench, switch: Switch) -> None:
     """The port stays off, the boot can be judged from what it left, and the next run has the board."""
+    power = SWITCH.replace("PORT", str(switch.port))
+    bench.lab(power, off_time=30.0)
     switch.change(admin=1, status=3)
     kill_in_the_off_time(bench)
+    bench.lab(power)
     assert switch.data["ports"]["7"]["status"] == 1
     (killed,) = bench.boots
     assert not (killed / "record.json").exists()
@@ -258,7 +262,7 @@ def test_kill_9_between_off_and_on_at_a_relay(bench: Bench, on_exit: str, level:
         port.on()
         port.close()
         # The policy has nothing against it: what the holder does is looked at.
-        bench.lab(RELAY.replace("PORT", str(daemon.port)).replace("ON_EXIT", on_exit), "keep")
+        bench.lab(RELAY.replace("PORT", str(daemon.port)).replace("ON_EXIT", on_exit), "keep", 30.0)
         kill_in_the_off_time(bench)
         until(lambda: daemon.driven(17) == level, f"the line is at {daemon.driven(17)}")
         again = relay(bench, daemon, stack, on_exit="keep")
@@ -308,8 +312,7 @@ def test_two_runs_at_once_take_turns_at_a_port(bench: Bench, switch: Switch) -> 
 
 def test_the_off_time_of_the_labs_policy(bench: Bench, switch: Switch) -> None:
     """Counted from the confirmed off, by the journal of a whole boot."""
-    lab = bench.folder / "lab.yaml"
-    lab.write_text(lab.read_text().replace('{after_run: "off"}', '{after_run: "off", off_time: 3.5}'))
+    bench.lab(SWITCH.replace("PORT", str(switch.port)), off_time=1.5)
     switch.change(admin=1, status=3)
     code, said = bench.boot()
     assert code == 0, said
@@ -317,7 +320,7 @@ def test_the_off_time_of_the_labs_policy(bench: Bench, switch: Switch) -> None:
     rows = [json.loads(line) for line in (boot / "power.jsonl").read_text().splitlines()]
     off = next(row["t"] for row in rows if row.get("on") is False and row["phase"] == "confirmed")
     on = next(row["t"] for row in rows if row.get("on") is True)
-    assert on - off >= 3.5
+    assert on - off >= 1.5
     loss = read_record(boot / "record.json").power_loss
     assert loss is not None
     assert (loss.proved, loss.text) == (True, "PoE class gone")
