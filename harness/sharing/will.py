@@ -54,7 +54,11 @@ class Will:
         if process is not None and process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
-            process.wait()  # nothing is armed: it ends at once
+            try:
+                process.wait(10.0)  # nothing is armed: it ends at once
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     @property
     def pid(self) -> int:
