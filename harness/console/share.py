@@ -7,6 +7,7 @@ stays the only reader of the line; a visitor that does not read loses octets, an
 """
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -23,8 +24,11 @@ from harness.errors import ConfigError, HarnessError, InfraError
 
 SOCKET = "console.sock"
 
-#: Seconds that a visitor may keep us waiting before it is sent away.
+#: Seconds that a visitor may keep us waiting before it is sent away, and that it waits for us.
 _PATIENCE = 10.0
+
+#: What a visitor gets first: from here on it misses nothing. NUL, which every terminal passes over.
+_HERE = b"\0"
 
 
 class ConsoleShare:
@@ -85,6 +89,8 @@ class ConsoleShare:
     def _visit(self, visitor: socket.socket, pid: int, uid: int) -> None:
         """Until the visitor leaves, or the console is closed."""
         tap = self._console.tap()
+        with contextlib.suppress(OSError):
+            visitor.sendall(_HERE)
         show = threading.Thread(target=self._show, args=(visitor, tap), daemon=True)
         show.start()
         with visitor:
@@ -131,7 +137,9 @@ class ConsoleShare:
 
 
 def attach(path: Path) -> socket.socket:
-    """A connection to a console that another process reads. InfraError: nobody serves it, or it is not ours."""
+    """A connection to a console that another process reads: all that comes from now on comes through it, too. InfraError:
+    nobody serves it, or it is not ours.
+    """
     try:
         status = path.stat()
         if status.st_uid not in {0, os.geteuid()} and os.geteuid() != 0:
@@ -141,7 +149,10 @@ def attach(path: Path) -> socket.socket:
         with _short(path) as address:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
+                connection.settimeout(_PATIENCE)
                 connection.connect(address)
+                _await_greeting(connection)
+                connection.settimeout(None)
             except BaseException:
                 connection.close()
                 raise
@@ -149,6 +160,12 @@ def attach(path: Path) -> socket.socket:
         what = f"nobody serves this console: {error.strerror or error}"
         raise InfraError(what, place=str(path), remedy="has the run that read it just ended?") from error
     return connection
+
+
+def _await_greeting(connection: socket.socket) -> None:
+    """A connection is there before anybody has taken it: what is said until then would be missed. OSError: it is not taken."""
+    if connection.recv(len(_HERE)) != _HERE:
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 def leave(connection: socket.socket) -> None:

@@ -3,6 +3,7 @@
 
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from harness.console.log import ConsoleLog
 from harness.console.port import PortGone
 from harness.console.share import SOCKET, ConsoleShare, attach, leave, serves
 from harness.console.shared_port import SharedPort
+from harness.console.tap import Tap
 from harness.console.visiting import Break, Typed, break_command, escaped
 from harness.errors import ConfigError, InfraError
 from tests.console.doubles import ScriptPort
@@ -58,6 +60,23 @@ def test_visitors_see_and_type_and_the_log_keeps_all(tmp_path: Path, pty: Pty) -
                 heard(visitor, b"# ")
     assert not share.path.exists()
     assert (folder / "console.log").read_bytes().endswith(b"root\r\n# ")
+
+
+def test_a_visitor_misses_nothing_from_the_moment_it_is_there(
+    tmp_path: Path, pty: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ConsoleLog(pty.path, tmp_path) as console:
+        tap = console.tap
+
+        def late() -> Tap:  # as on a busy machine
+            time.sleep(0.3)
+            return tap()
+
+        monkeypatch.setattr(console, "tap", late)
+        with attach(ConsoleShare(console, tmp_path).path) as visitor:
+            pty.say("a line\r\n")
+            until(lambda: "a line" in console.tail())
+            assert heard(visitor, b"a line\r\n") == b"a line\r\n"
 
 
 def test_a_closed_console_sends_its_visitors_away(tmp_path: Path, pty: Pty) -> None:
