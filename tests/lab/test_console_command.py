@@ -289,6 +289,13 @@ def test_an_emulated_board_is_started_for_a_person(tmp_path: Path, monkeypatch: 
                 me.seen += os.read(me.terminal, 4096)
         me.types(b"root\r")
         me.sees(b"# ")
+        with person("pi4-a", "--lab", str(lab), "--reports", str(tmp_path / "reports")) as other:
+            other.sees(b"attached to the console that another process reads")
+            until(other.is_raw, 60)
+            other.types(b"echo $((6*7))\r")
+            other.sees(b"42\r")
+            other.types(b"\x1d")
+            assert other.end() == 0
         me.types(b"\x1d")
         end = time.monotonic() + 60
         while me.process.poll() is None and time.monotonic() < end:
