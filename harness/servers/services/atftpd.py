@@ -7,7 +7,6 @@ from pathlib import Path
 
 from harness.servers.keeper_client import Keeper
 from harness.servers.services import tftp
-from harness.servers.services.service import Service
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class AtftpdOptions:
     extra: Sequence[str] = ()
 
 
-class Atftpd(Service):
-    """TFTP on one address of a host. tftp_root: what it serves. It is told all by its arguments and has no configuration."""
+class Atftpd(tftp.TftpServer):
+    """It is told all by its arguments."""
 
     program = "atftpd"
 
@@ -39,13 +38,8 @@ class Atftpd(Service):
         name: str = "atftpd",
         options: AtftpdOptions | None = None,
     ) -> None:
-        super().__init__(name, keeper, host, folder)
-        self.address = address
-        self.tftp_root = tftp_root
+        super().__init__(name, keeper, host, folder, address=address, tftp_root=tftp_root)
         self.options = options or AtftpdOptions()
-
-    def render(self) -> str:
-        return ""
 
     def command(self) -> Sequence[str]:
         unknown = [f"--no-{name}" for name in ("tsize", "blksize") if not getattr(self.options, name)]
@@ -53,6 +47,3 @@ class Atftpd(Service):
         # Not nobody, whom a user namespace does not have, and who may not see the scratch directory.
         command += ["--user", "root", "--group", "root"]
         return [*command, "--bind-address", self.address, *unknown, *self.options.extra, str(self.tftp_root)]
-
-    def awaited(self) -> str:
-        return tftp.unanswered(self.keeper, self.host, self.address)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ISC dhcpd: DHCP alone; the files come from a TFTP server beside it."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process, last_lines
 from harness.servers.services.confined import unconfined
-from harness.servers.services.dnsmasq import udp_ports
-from harness.servers.services.service import Service, render
+from harness.servers.services.dhcp import DhcpServer
+from harness.servers.services.service import render
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,11 @@ class IscOptions:
     extra: Sequence[str] = ()
 
 
-class IscDhcpd(Service):
+class IscDhcpd(DhcpServer):
     """DHCP on one interface of a host. address: the host's, "10.77.0.1/24"; leases are .100 to .199 of it."""
 
     program = "dhcpd"
+    says = "Server starting service"
 
     def __init__(
         self,
@@ -45,29 +45,20 @@ class IscDhcpd(Service):
         interface: str = "eth0",
         options: IscOptions | None = None,
     ) -> None:
-        super().__init__(name, keeper, host, folder)
-        self.address = ipaddress.ip_interface(address)
-        self.interface = interface
+        super().__init__(name, keeper, host, folder, address=address, interface=interface)
         self.options = options or IscOptions()
-
-    @property
-    def leases(self) -> Path:
-        return self.folder / f"{self.name}.leases"
 
     def render(self) -> str:
         network, options = self.address.network, self.options
-        own = str(self.address.ip)
         return render(
             "dhcpd.conf",
             {
                 "subnet": network.network_address,
                 "netmask": network.netmask,
-                "first": network.network_address + 100,
-                "last": network.network_address + 199,
+                **self.pool(),
                 "lease": options.lease,
                 "option_43": options.option_43,
-                "option_66": own if options.option_66 is None else options.option_66,
-                "next_server": own if options.next_server else "",
+                **self.boot_server(options),
                 "extra": options.extra,
             },
         )
@@ -79,13 +70,6 @@ class IscDhcpd(Service):
     def command(self) -> Sequence[str]:
         files = ["-cf", str(self.config), "-lf", str(self.leases), "--no-pid"]
         return unconfined(["dhcpd", "-4", "-f", "-d", *files, self.interface])
-
-    def awaited(self) -> str:
-        # It hears through packet sockets, which no client of ours on its own host can reach; it says when they are open.
-        if "Server starting service" not in self.new_log():
-            return "it does not say that it serves"
-        bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
-        return "" if 67 in bound else "its DHCP port 67 is not open"
 
     def last_words(self) -> str:
         """Its complaint stands above a dozen lines about where to report a bug."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kea's DHCPv4 server: DHCP alone; the files come from a TFTP server beside it."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process
 from harness.servers.services.confined import unconfined
-from harness.servers.services.dnsmasq import udp_ports
-from harness.servers.services.service import Service, render
+from harness.servers.services.dhcp import DhcpServer
+from harness.servers.services.service import render
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,11 @@ class KeaOptions:
     lease: int = 3600
 
 
-class Kea(Service):
+class Kea(DhcpServer):
     """DHCP on one interface of a host. address: the host's, "10.77.0.1/24"; leases are .100 to .199 of it."""
 
     program = "kea-dhcp4"
+    says = "DHCP4_STARTED"
 
     def __init__(
         self,
@@ -44,32 +44,24 @@ class Kea(Service):
         interface: str = "eth0",
         options: KeaOptions | None = None,
     ) -> None:
-        super().__init__(name, keeper, host, folder)
-        self.address = ipaddress.ip_interface(address)
-        self.interface = interface
+        super().__init__(name, keeper, host, folder, address=address, interface=interface)
         self.options = options or KeaOptions()
-
-    @property
-    def leases(self) -> Path:
-        return self.folder / f"{self.name}.leases"
 
     def render(self) -> str:
         network, options = self.address.network, self.options
-        own, menu = str(self.address.ip), options.menu.encode()
+        menu = options.menu.encode()
         return render(
             "kea-dhcp4.conf",
             {
                 "interface": self.interface,
                 "leases": self.leases,
                 "subnet": network,
-                "first": network.network_address + 100,
-                "last": network.network_address + 199,
+                **self.pool(),
                 "lease": options.lease,
                 "router": options.router,
                 "menu": options.menu,
                 "menu_octets": (b"\0\0" + bytes([len(menu)]) + menu).hex(),
-                "option_66": own if options.option_66 is None else options.option_66,
-                "next_server": own if options.next_server else "",
+                **self.boot_server(options),
             },
         )
 
@@ -84,13 +76,6 @@ class Kea(Service):
     def command(self) -> Sequence[str]:
         return unconfined(["kea-dhcp4", "-c", str(self.config)])
 
-    def awaited(self) -> str:
-        # It hears through packet sockets, which no client of ours on its own host can reach; it says when they are open.
-        if "DHCP4_STARTED" not in self.new_log():
-            return "it does not say that it has started"
-        bound = udp_ports(self.keeper.read(self.host, "/proc/self/net/udp"))
-        return "" if 67 in bound else "its DHCP port 67 is not open"
-
 
 class RouterKea(Kea):
     """A router's: addresses and itself as the way out, nothing of network boot. Its options: lease."""
@@ -103,8 +88,7 @@ class RouterKea(Kea):
                 "interface": self.interface,
                 "leases": self.leases,
                 "subnet": network,
-                "first": network.network_address + 100,
-                "last": network.network_address + 199,
+                **self.pool(),
                 "lease": self.options.lease,
                 "router": self.address.ip,
             },

@@ -2,8 +2,10 @@
 """Whether a TFTP server answers: it is asked for a file that nobody has, and must say so (RFC 1350)."""
 
 import socket
+from pathlib import Path
 
 from harness.servers.keeper_client import Keeper
+from harness.servers.services.service import Service
 
 PORT = 69
 _ERROR = b"\0\x05"
@@ -25,3 +27,18 @@ def unanswered(keeper: Keeper, host: str, address: str) -> str:
     return (
         "" if answer.startswith(_ERROR) else f"it answers {answer[:4].hex()} to a request for a file that is not there"
     )
+
+
+class TftpServer(Service):
+    """TFTP on one address of a host. tftp_root: what it serves. It is told all by its arguments and has no configuration."""
+
+    def __init__(self, name: str, keeper: Keeper, host: str, folder: Path, *, address: str, tftp_root: Path) -> None:
+        super().__init__(name, keeper, host, folder)
+        self.address = address
+        self.tftp_root = tftp_root
+
+    def render(self) -> str:
+        return ""
+
+    def awaited(self) -> str:
+        return unanswered(self.keeper, self.host, self.address)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness.servers.keeper_client import Keeper
 from harness.servers.services import tftp
-from harness.servers.services.service import Service
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class HpaOptions:
     extra: Sequence[str] = ()
 
 
-class TftpdHpa(Service):
-    """TFTP on one address of a host. tftp_root: what it serves. It is told all by its arguments and has no configuration."""
+class TftpdHpa(tftp.TftpServer):
+    """It is told all by its arguments."""
 
     program = "in.tftpd"
 
@@ -40,13 +39,8 @@ class TftpdHpa(Service):
         name: str = "tftpd-hpa",
         options: HpaOptions | None = None,
     ) -> None:
-        super().__init__(name, keeper, host, folder)
-        self.address = address
-        self.tftp_root = tftp_root
+        super().__init__(name, keeper, host, folder, address=address, tftp_root=tftp_root)
         self.options = options or HpaOptions()
-
-    def render(self) -> str:
-        return ""
 
     def command(self) -> Sequence[str]:
         options = self.options
@@ -58,6 +52,3 @@ class TftpdHpa(Service):
         # It speaks to syslog only.
         own = [sys.executable, "-P", "-u", "-m", "harness.servers.services.syslog"]
         return ["unshare", "--mount", "--propagation", "private", "--", *own, *command]
-
-    def awaited(self) -> str:
-        return tftp.unanswered(self.keeper, self.host, self.address)
