@@ -168,7 +168,7 @@ def test_who_lost_the_board_learns_it(tmp_path: Path, monkeypatch: pytest.Monkey
     first.take("pi4-a")
     lease = first._held["pi4-a"]
     lease.holder = replace(lease.holder, heartbeat=time.time() - 3600)
-    os.pwrite(lease._fd, lease.holder.text(), 0)
+    lease_module._write(lease._fd, lease.holder.text())
     monkeypatch.setattr(lease_module, "BEAT", 0.05)
     second = mine(tmp_path, wait=60)
     taken = second.take("pi4-a")
@@ -206,7 +206,7 @@ def test_one_beat_in_time_keeps_the_board(tmp_path: Path, monkeypatch: pytest.Mo
     first = mine(tmp_path)
     first.take("pi4-a")
     lease = first._held["pi4-a"]
-    os.pwrite(lease._fd, replace(lease.holder, heartbeat=time.time() - 3600).text(), 0)
+    lease_module._write(lease._fd, replace(lease.holder, heartbeat=time.time() - 3600).text())
     challenger = locks(tmp_path)
     assert isinstance(challenger.take("key", Holder.myself("a")), Holder)
     assert lease.beat() is None
