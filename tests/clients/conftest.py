@@ -50,7 +50,8 @@ class Client:
         port = self.rig.board(NAME)
         write_json(self.folder / "expect.json", Expectation(board=NAME, model="pi4", mac=MAC).model_dump_json())
         master, slave = pty.openpty()
-        self.stack.callback(os.close, slave)
+        for end in (slave, master):  # ours, too: a console that hangs up before it is closed has vanished
+            self.stack.callback(os.close, end)
         tty.setraw(slave)
         console = ConsoleLog(
             os.ttyname(slave), self.folder, on_event=lambda _event: None, on_error=self.errors.append, baudrate=115200
@@ -65,7 +66,6 @@ class Client:
         command += ["-device", f"virtio-net-pci,netdev=wire,mac={MAC},romfile=", "-device", "virtio-rng-pci"]
         command += ["-serial", "stdio", "-display", "none", "-monitor", "none", "-no-reboot", *options]
         process = self.rig.spawn(port.host, command, stdin=master, stdout=master, stderr=self.folder / "qemu.log")
-        os.close(master)
         self.stack.callback(process.stop)
         PowerJournal(self.folder).edge(True, "confirmed")
         return self.stack.enter_context(Dialogue(console))

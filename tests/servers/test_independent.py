@@ -21,6 +21,7 @@ from harness.servers.services.service import Service
 from harness.servers.services.tftpd_hpa import HpaOptions, TftpdHpa
 from tests.servers.conftest import BOARDS, TinyBootSet, needs
 from tests.servers.wire import Card, NfsClient, give_client_address, mounted
+from tests.wire.test_capture import until
 
 StartRig = Callable[..., Rig]
 TOPOLOGIES = ("isc-hpa", "kea-atftpd")
@@ -203,7 +204,7 @@ def test_files_and_options(
     assert agreed == {b"tsize": b"3000000", b"blksize": b"1468"}
     assert ask(rig, f"{FIRST}/absent")[:4] == b"\0\x05\0\x01"
     assert ask(rig, f"{FIRST}//cmdline.txt")[:4] == b"\0\x03\0\x01"  # a Pi 5's way of asking
-    assert f"{FIRST}/absent" in rig.services[service].log.read_text()
+    until(lambda: f"{FIRST}/absent" in rig.services[service].log.read_text(), 20.0)  # by way of syslog
     restarted(rig.services[service], **blind)
     answer = ask(rig, kernel, *wish)
     assert (answer[:4], len(answer)) == then
