@@ -34,10 +34,12 @@ def in_keyring_session(
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}: apt install {package}")
     own = {f"PLANT_{name.replace('-', '_')}": value for name, value in entries.items()}
+    # A pytest in there is none of this one's workers.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     place = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "XDG_RUNTIME_DIR": str(home)}
     return subprocess.run(
         ["dbus-run-session", "--", "bash", "-c", _SCRIPT, "session", *argv],
-        env={**os.environ, **place, **own, "PLANTED": " ".join(entries), "PYTHONPATH": str(ROOT), **environment},
+        env={**inherited, **place, **own, "PLANTED": " ".join(entries), "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         timeout=180,
