@@ -45,6 +45,7 @@ def test_twice_the_log_takes_no_more_memory(
     assert peak(lambda: analyze([long])) < 1.2 * peak(lambda: analyze([short])) + 20_000
 
 
+@pytest.mark.gear  # long for a unit test
 def test_boots_are_counted_beyond_those_that_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes((BANNER + MODE) * 250)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.gear
+
 SCRIPTS = ("setup", "packages", "newer-qemu", "python", "boot", "test")
 
 PYTEST = """#!/bin/sh

@@ -84,6 +84,7 @@ def test_one_at_a_time_and_the_error_says_who(tmp_path: Path) -> None:
     assert locks(tmp_path).look("key") == ("free", None)
 
 
+@pytest.mark.gear  # long for a unit test
 def test_the_wait_ends_with_the_release_and_is_told(tmp_path: Path) -> None:
     first, second = mine(tmp_path), mine(tmp_path, wait=60)
     first.take("pi4-a")
@@ -281,6 +282,7 @@ def test_a_lease_s_file_that_was_removed_is_a_lost_lease(tmp_path: Path) -> None
     leases.close()
 
 
+@pytest.mark.gear  # long for a unit test
 def test_two_that_wait_for_each_other_do_not_wait_for_ever(tmp_path: Path) -> None:
     """The other process is a file here: it has b, and waits for a, which is ours."""
     keys = {"a": "key-a", "b": "key-b"}

@@ -401,6 +401,7 @@ def test_first_frame_once_per_watched_address() -> None:
     ]
 
 
+@pytest.mark.gear  # long for a unit test
 def test_half_open_transfers_are_bounded() -> None:
     wire = Wire()
     for port in range(1024, 1024 + 5000):
