@@ -31,8 +31,11 @@ def may_be_missing(model: str, path: str) -> bool:
     return (known is not None and name in known.optional) or _ANYWHERE.search(name) is not None
 
 
-def missed(model: str, transfers: Iterable[TftpTransfer]) -> tuple[TftpTransfer, ...]:
-    """Refused files that the board wanted and did not get under any of its directories, each name once."""
+def missed(model: str, transfers: Iterable[TftpTransfer], *, has_kernel: bool = False) -> tuple[TftpTransfer, ...]:
+    """Refused files that the board wanted and did not get under any of its directories, each name once.
+
+    has_kernel: it started one, so the usual names that it tried are no loss: config.txt may give it any other.
+    """
     asked = list(transfers)
     had = {relative(t.path) for t in asked if t.complete or t.kind == "probe"}
     known = MODELS.get(model)
@@ -40,7 +43,7 @@ def missed(model: str, transfers: Iterable[TftpTransfer]) -> tuple[TftpTransfer,
     # One kernel is enough; the names are tried in turn. start.elf stands in for start4.elf.
     alternatives = [kernels, {"start.elf", known.start_elf if known is not None else "start4.elf"}]
     for names in alternatives:
-        if names & had:
+        if names & had or (has_kernel and names is kernels):
             had |= names
     found: dict[str, TftpTransfer] = {}
     for transfer in asked:

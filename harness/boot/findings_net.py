@@ -186,7 +186,8 @@ def files_missed(facts: Facts) -> Iterator[Finding]:
     """Files that the board went on without, although it wanted them: an overlay, cmdline.txt, the device tree."""
     if facts.failed == "firmware":
         return
-    gone = missed(facts.expectation.model, (t for t in facts.tftp if t.asked_by not in STRANGERS))
+    asked = (t for t in facts.tftp if t.asked_by not in STRANGERS)
+    gone = missed(facts.expectation.model, asked, has_kernel=facts.first("kernel.start") is not None)
     if gone:
         yield Finding(
             id="files-missing",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import models
+from harness.boot.files import may_be_missing
 from harness.boot.record import BootRecord, Evidence, Stage, TftpTransfer
 from harness.report import text, words
 from harness.report.console import Excerpt, Mark, excerpt
@@ -159,7 +160,7 @@ def _transfer_row(transfer: TftpTransfer, model: str, delivered: set[str]) -> Tr
         needed = known is not None and base in (*known.needed, known.kernels[0])
         if needed and base not in delivered:
             cls, result = "needed", "not found, but needed"
-        elif known is not None and any(transfer.path.endswith(name) for name in known.optional):
+        elif may_be_missing(model, transfer.path):
             result = "not found (normal)"
     elif cls == "probe" and transfer.result == "early terminate":
         result = "there"

@@ -139,3 +139,11 @@ def test_a_file_that_is_missed_is_told_and_a_normal_one_is_not() -> None:
     overlay = fetch(15.5, 245, "8b07bcc6//overlays/gone.dtbo", "start.elf", "not found")
     assert "gone.dtbo" in only(judged(*rom.two_stages(), *overlay), "files-missing").title
     assert not [f for f in judged(*rom.two_stages()).findings if f.id == "files-missing"]
+
+
+def test_the_usual_kernels_are_no_loss_to_a_board_that_started_another() -> None:
+    """As with `kernel=RPI_EFI.fd`: kernel8.img is tried before it."""
+    files = rom.two_stages()[:-2]  # up to the device tree
+    files += fetch(16.0, 250, "8b07bcc6/kernel8.img", "start.elf", "not found")
+    files += fetch(16.5, 255, "8b07bcc6/other.img", "start.elf")
+    assert not [f for f in judged(*files, stream.line(18.0, 9, "kernel.start")).findings if f.id == "files-missing"]

@@ -179,6 +179,13 @@ def test_needed_files_that_never_came_stand_out_from_those_that_are_normally_abs
     assert "not found (normal)" in page.words
 
 
+@pytest.mark.parametrize("path", ["autoboot.txt", "boot.sig", "91cdf03d//overlays/hat_map.dtb"])
+def test_what_the_judge_takes_for_normal_is_normal_on_the_page(tmp_path: Path, path: str) -> None:
+    absent = samples.transfers()[2].model_copy(update={"path": path})
+    samples.write_boot(tmp_path, samples.good(tftp=(absent,)))
+    assert "not found (normal)" in page_of(tmp_path).words
+
+
 def test_a_file_found_after_the_prefix_was_dropped_is_not_missing(tmp_path: Path) -> None:
     first = samples.transfers()[2].model_copy(update={"path": "91cdf03d/start4.elf"})
     samples.write_boot(tmp_path, samples.good(tftp=(first, *samples.transfers(prefix=""))))
