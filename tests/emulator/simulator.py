@@ -171,6 +171,20 @@ def boot(
     return world.run(bootloader.program(board), seconds=seconds)
 
 
+def in_a_state(world: World, *, uart: bool = True) -> None:
+    """What a boot must have come to, whatever the wire did: started a kernel, stands still and says why, or goes on waiting.
+
+    uart: the board's log is on; then it has told of the network, in whole lines.
+    """
+    assert world.ended in ("handover", "halt", "time")
+    assert (world.payload is not None) == (world.ended == "handover")
+    assert bool(world.halted) == (world.ended == "halt")
+    if uart:
+        assert "RPi: BOOTSYS" in world.text.splitlines()[0]
+        assert "Boot mode: NETWORK" in world.text or "Boot mode: HTTP" in world.text
+        assert world.text.endswith("\r\n")
+
+
 def silence(_now: float, _frame: bytes) -> list[tuple[float, bytes]]:
     """A wire without anybody."""
     return []

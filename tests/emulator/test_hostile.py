@@ -12,7 +12,7 @@ from harness.emulator.tftp import Transfer
 from harness.emulator.tftp_message import Server
 from tests.emulator import samples
 from tests.emulator.netserver import BOARD_IP, SERVER_IP, SERVER_MAC, NetServer, udp
-from tests.emulator.simulator import MAC, World, boot
+from tests.emulator.simulator import MAC, World, boot, in_a_state
 
 LONG = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -82,8 +82,7 @@ def test_a_boot_on_a_damaging_wire_ends_in_a_state_and_not_in_an_exception(dice:
         return answers
 
     world = boot(wire, seconds=300)
-    assert world.ended in ("handover", "halt", "time")
-    assert world.text.startswith("  0.07 RPi: BOOTSYS")
+    in_a_state(world)
 
 
 @LONG
@@ -100,7 +99,7 @@ def test_any_offer_and_any_tftp_answer(options: bytes, answer: bytes, at: int):
             return [opcode + answer, *good] if at % 2 else [opcode + answer]
 
     world = boot(Hostile(samples.tree()), seconds=120)
-    assert world.ended in ("handover", "halt", "time")
+    in_a_state(world)
 
 
 def test_a_flood_does_not_hold_the_board():
@@ -120,4 +119,4 @@ def test_names_from_a_hostile_config_do_not_break_the_boot(lines: list[bytes]):
     keys = (b"kernel=", b"cmdline=", b"device_tree=", b"os_prefix=", b"overlay_prefix=", b"initramfs ")
     config = b"".join(key + line + b"\n" for key, line in zip(keys, lines, strict=False))
     world = boot(NetServer(samples.tree(config_txt=config)), seconds=200)
-    assert world.ended in ("handover", "halt", "time")
+    in_a_state(world)
