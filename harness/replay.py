@@ -127,7 +127,8 @@ def _at_the_end(whole: ConsoleInfo, folder: Path, ended: Ended | None) -> Consol
         if isinstance(item, Chunk):
             garbage.feed(item.data)
             size, lines = item.offset + len(item.data), lines + item.data.count(b"\n")
-    return whole.model_copy(update={"bytes": size, "lines": lines, "binary": garbage.octets})
+    rates = tuple(rate for rate in whole.rates if rate.t <= ended.t)
+    return whole.model_copy(update={"bytes": size, "lines": lines, "binary": garbage.octets, "rates": rates})
 
 
 def _macs(expectation: Expectation, machine: dict[str, Any] | None) -> set[str] | None:

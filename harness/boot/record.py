@@ -29,6 +29,7 @@ __all__ = [
     "OsSeen",
     "Part",
     "PowerLossSeen",
+    "Rate",
     "RootSeen",
     "Stage",
     "StageVerdict",
@@ -168,14 +169,23 @@ class Gap(Part):
     stages: tuple[str, ...] = ()
 
 
+class Rate(Part):
+    """The console's rate was changed. t: epoch seconds; baud: the new one; offset: where in console.log, octets."""
+
+    t: float
+    baud: int
+    offset: int = 0
+
+
 class ConsoleInfo(Part):
-    """binary: of `bytes`, those that are no text (see `harness.console.garbage`); gaps: when it was away."""
+    """binary: of `bytes`, those that are no text (see `harness.console.garbage`); gaps: when it was away; rates: its changes."""
 
     file: str = "console.log"
     bytes: int = 0
     lines: int = 0
     binary: int = 0
     gaps: tuple[Gap, ...] = ()
+    rates: tuple[Rate, ...] = ()
 
 
 class BootRecord(Part):

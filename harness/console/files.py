@@ -2,9 +2,9 @@
 """The two files of a console: `console.log`, every octet as it came, and `console.times`, when.
 
 `console.times` is JSON lines: `[offset, t]` for each chunk that was read (offset of its first octet in console.log, epoch
-seconds when it came), `[offset, t, "gap", reason]` where the console was lost and `[offset, t, "back", reason]` where it
-returned. Both are written as the octets come (at most 0.15 s later), log before times, without buffering: a killed run leaves
-all but the last moment, at worst without the stamps of its last chunks.
+seconds when it came), `[offset, t, "gap", reason]` where the console was lost, `[offset, t, "back", reason]` where it returned,
+and `[offset, t, "baud", rate]` where its rate was changed. Both are written as the octets come (at most 0.15 s later), log
+before times, without buffering: a killed run leaves all but the last moment, at worst without the stamps of its last chunks.
 """
 
 import json
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from harness.errors import InfraError
 
 LOG = "console.log"
 TIMES = "console.times"
@@ -35,6 +37,15 @@ class Mark:
     t: float
     kind: Literal["gap", "back"]
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRate:
+    """The rate was changed at `offset`."""
+
+    offset: int
+    t: float
+    baud: int
 
 
 class ConsoleFiles:
@@ -60,6 +71,9 @@ class ConsoleFiles:
     def mark(self, offset: int, t: float, kind: Literal["gap", "back"], reason: str) -> None:
         _write(self._times, (json.dumps([offset, t, kind, reason]) + "\n").encode())
 
+    def rate(self, offset: int, t: float, baud: int) -> None:
+        _write(self._times, (json.dumps([offset, t, "baud", baud]) + "\n").encode())
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -67,12 +81,21 @@ class ConsoleFiles:
             os.close(self._times)
 
 
+def unwritable(error: OSError, folder: Path) -> InfraError:
+    """What a writer's OSError means."""
+    return InfraError(
+        f"the console's log cannot be written: {error.strerror or error}",
+        place=str(folder),
+        remedy="make room on this disk, or give another folder with --reports",
+    )
+
+
 def _write(fd: int, data: bytes) -> None:
     while data:
         data = data[os.write(fd, data) :]
 
 
-def read_back(log: Path, times: Path) -> Iterator[Chunk | Mark]:
+def read_back(log: Path, times: Path) -> Iterator[Chunk | Mark | NewRate]:
     """What was read, in order. Torn or senseless lines of `times` are passed over: their octets go with the stamp before.
 
     Raises OSError when a file cannot be read.
@@ -80,24 +103,20 @@ def read_back(log: Path, times: Path) -> Iterator[Chunk | Mark]:
     data = log.read_bytes()
     rows = list(_rows(times))
     at, t = 0, rows[0][1] if rows else 0.0
-    for row in rows:
-        offset = row[0]
+    for offset, when, mark in rows:
         if offset < at:
             continue
         if offset > at and data[at:offset]:
             yield Chunk(at, t, data[at:offset])
         at = offset
-        if len(row) == 4:
-            yield Mark(offset, row[1], row[2], row[3])
-        t = row[1]
+        if mark is not None:
+            yield mark
+        t = when
     if data[at:]:
         yield Chunk(at, t, data[at:])
 
 
-_Row = tuple[int, float] | tuple[int, float, Literal["gap", "back"], str]
-
-
-def _rows(times: Path) -> Iterator[_Row]:
+def _rows(times: Path) -> Iterator[tuple[int, float, Mark | NewRate | None]]:
     for line in times.read_bytes().splitlines():
         try:
             row = json.loads(line)
@@ -105,6 +124,8 @@ def _rows(times: Path) -> Iterator[_Row]:
             continue
         match row:
             case [int(offset), float() | int() as t]:
-                yield offset, float(t)
+                yield offset, float(t), None
             case [int(offset), float() | int() as t, "gap" | "back" as kind, str(reason)]:
-                yield offset, float(t), kind, reason
+                yield offset, float(t), Mark(offset, float(t), kind, reason)
+            case [int(offset), float() | int() as t, "baud", int(baud)]:
+                yield offset, float(t), NewRate(offset, float(t), baud)

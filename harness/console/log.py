@@ -7,6 +7,7 @@ It is started before power-on; logins and people get copies through `tap`. Its `
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -15,8 +16,8 @@ from typing import Literal, Self, TypeVar
 from harness import clock
 from harness.boot.events import ConsoleGap, Milestone
 from harness.boot.gaps import gaps_of
-from harness.boot.record import ConsoleInfo
-from harness.console.files import LOG, ConsoleFiles
+from harness.boot.record import ConsoleInfo, Rate
+from harness.console.files import LOG, ConsoleFiles, unwritable
 from harness.console.garbage import Garbage
 from harness.console.lines import Line, LineSplitter
 from harness.console.link import Link
@@ -26,7 +27,7 @@ from harness.console.reader import GATHER, Reader
 from harness.console.sending import Pace
 from harness.console.tap import Tap, unfinished
 from harness.console.text import clean
-from harness.errors import HarnessBug, HarnessError, InfraError
+from harness.errors import HarnessBug, HarnessError
 from harness.masking import Masker
 
 _TAIL = 64 * 1024
@@ -71,6 +72,8 @@ class ConsoleLog:
         self._garbage = Garbage()
         self._milestones = Milestones()
         self._gaps: list[ConsoleGap] = []
+        self._rates: list[Rate] = []
+        self._new_rates: deque[tuple[float, int]] = deque()
         self._tail = bytearray()
         self._taps: list[Tap] = []
         self._probes: dict[str, str] = {}
@@ -86,7 +89,7 @@ class ConsoleLog:
         try:
             self._files = ConsoleFiles(self.folder)
         except OSError as error:
-            raise _disk(error, self.folder) from error
+            raise unwritable(error, self.folder) from error
         try:
             self._link.open()
         except BaseException:
@@ -132,12 +135,17 @@ class ConsoleLog:
 
     @property
     def baud(self) -> int:
-        """The rate of the line. Set it while the board boots: InfraError, ConfigError when the line cannot have it."""
+        """The rate of the line. Set it while the board boots: it stands on the record. InfraError, ConfigError when the line
+        cannot have it.
+        """
         return self._link.baud
 
     @baud.setter
     def baud(self, rate: int) -> None:
+        before = self._link.baud
         self._link.set_baud(rate)
+        if rate != before:
+            self._new_rates.append((clock.now(), rate))
 
     def expect_echo(self, octets: int) -> None:
         """A secret of so many octets is typed next: its echo, should there be one, is neither kept nor told."""
@@ -203,12 +211,14 @@ class ConsoleLog:
                 lines=self._splitter.lines,
                 binary=self._garbage.octets,
                 gaps=gaps_of(self._gaps),
+                rates=tuple(self._rates),
             )
 
     # -- for the reading thread --------------------------------------------------------------------------------------
 
     def take(self, batch: Sequence[tuple[float, bytes]]) -> None:
         """Keep the octets that were read, and tell what they mean."""
+        self._note_rates()
         batch = [(t, self._masker.feed(data)) for t, data in batch]
         offset = self._splitter.offset
         self._keep(lambda files: files.chunks(offset, batch))
@@ -226,6 +236,7 @@ class ConsoleLog:
 
     def parted(self, kind: Literal["gap", "back"], reason: str) -> None:
         """Halves of a line on both sides of a gap are lines of their own."""
+        self._note_rates()
         if kind == "gap":
             self._lines(self._splitter.flush())
         t, offset = clock.now(), self._splitter.offset
@@ -247,6 +258,7 @@ class ConsoleLog:
     def over(self) -> None:
         """The last unfinished line, and the end for those who have a copy."""
         self._lines(self._splitter.flush())
+        self._note_rates()
         if self._files is not None:
             self._files.close()
         with self._changed:
@@ -266,9 +278,20 @@ class ConsoleLog:
                     with self._changed:
                         self._probes[milestone.fields["key"]] = milestone.fields["value"]
                 self._call(self._on_event, milestone)
-                self._new_rate(self._baud_after.get(milestone.name))
+                self._rate_after(self._baud_after.get(milestone.name))
 
-    def _new_rate(self, baud: int | None) -> None:
+    def _note_rates(self) -> None:
+        """Changes of the rate by any thread, before what is read next; only here is it known where in the log they stand."""
+        while self._new_rates:
+            self._note_rate(*self._new_rates.popleft())
+
+    def _note_rate(self, t: float, baud: int) -> None:
+        t, offset = round(t, 6), self._splitter.offset
+        self._keep(lambda files: files.rate(offset, t, baud))
+        with self._changed:
+            self._rates.append(Rate(t=t, baud=baud, offset=offset))
+
+    def _rate_after(self, baud: int | None) -> None:
         if baud is not None and baud != self.baud:
             try:
                 self.baud = baud
@@ -282,7 +305,7 @@ class ConsoleLog:
             write(self._files)
         except OSError as error:
             self._disk_error = True  # the log ends here; milestones go on
-            self.failed(_disk(error, self.folder))
+            self.failed(unwritable(error, self.folder))
 
     def _call(self, function: Callable[[_T], None], argument: _T) -> None:
         try:
@@ -292,11 +315,3 @@ class ConsoleLog:
                 self._listener_failed = True
                 what = f"a listener of the console failed: {type(error).__name__}: {error}"
                 self.failed(HarnessBug(what, place=self.name))
-
-
-def _disk(error: OSError, folder: Path) -> InfraError:
-    return InfraError(
-        f"the console's log cannot be written: {error.strerror or error}",
-        place=str(folder),
-        remedy="make room on this disk, or give another folder with --reports",
-    )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from harness.boot.events import ConsoleGap, Milestone
 from harness.boot.gaps import gaps_of
-from harness.boot.record import ConsoleInfo
-from harness.console.files import TIMES, Chunk, read_back
+from harness.boot.record import ConsoleInfo, Rate
+from harness.console.files import TIMES, Chunk, NewRate, read_back
 from harness.console.garbage import Garbage
 from harness.console.inner_clock import InnerClock
 from harness.console.lines import Line, LineSplitter
@@ -35,6 +35,7 @@ def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
     splitter, milestones = LineSplitter(), Milestones()
     told: list[Told] = []
     gaps: list[ConsoleGap] = []
+    rates: list[Rate] = []
     garbage = Garbage()
 
     def take(lines: list[Line]) -> None:
@@ -46,13 +47,21 @@ def _recorded(log: Path, times: Path) -> tuple[list[Told], ConsoleInfo]:
             garbage.feed(item.data)
             take(splitter.feed(item.t, item.data))
             continue
+        if isinstance(item, NewRate):
+            rates.append(Rate(t=item.t, baud=item.baud, offset=item.offset))
+            continue
         if item.kind == "gap":
             take(splitter.flush())
         gaps.append(ConsoleGap(item.t, item.offset, item.reason, back=item.kind == "back", line=splitter.lines))
         told.append(gaps[-1])
     take(splitter.flush())
     return told, ConsoleInfo(
-        file=log.name, bytes=splitter.offset, lines=splitter.lines, binary=garbage.octets, gaps=gaps_of(gaps)
+        file=log.name,
+        bytes=splitter.offset,
+        lines=splitter.lines,
+        binary=garbage.octets,
+        gaps=gaps_of(gaps),
+        rates=tuple(rates),
     )
 
 

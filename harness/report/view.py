@@ -193,7 +193,11 @@ def _facts(record: BootRecord) -> list[tuple[str, str]]:
         if (clock := capture.clock) is not None:
             ahead = f"{clock.offset_s * 1000:+,.1f} ms ± {clock.uncertainty_s * 1000:.1f} ms"
             facts.append(("Its clock", f"{clock.host} is {ahead} from ours; the packets' times are corrected by that"))
-    facts += [("Console", gap_text(gap, power_on(record))) for gap in (record.console.gaps if record.console else ())]
+    if (console := record.console) is not None:
+        facts += [("Console", gap_text(gap, power_on(record))) for gap in console.gaps]
+        facts += [
+            ("Console", f"{rate.baud} baud from {text.relative(rate.t, power_on(record))} on") for rate in console.rates
+        ]
     if root is not None:
         kind = " ".join(filter(None, (root.fstype or root.protocol, "from", root.source or root.path)))
         facts.append(("Root", kind if root.source or root.path else str(root.protocol or "")))

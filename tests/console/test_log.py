@@ -234,11 +234,12 @@ def test_senseless_times_do_not_raise(tmp_path: Path) -> None:
     log = tmp_path / "console.log"
     log.write_bytes(WHOLE)
     (tmp_path / "console.times").write_text(
-        '[5, 1.0]\n[2, 3.0]\n{}\n[1]\n["a", "b"]\n[99999999, 2.0]\n[1, 2, "gap"]\nnull\n\x00'
+        '[5, 1.0]\n[2, 3.0]\n{}\n[1]\n["a", "b"]\n[99999999, 2.0]\n[1, 2, "gap"]\n[5, 2, "baud", "fast"]\nnull\n\x00'
     )
     told, info = milestones_of(log)
     assert info.bytes == len(WHOLE)
     assert told[-1].t == 1.0
+    assert info.rates == ()
 
 
 def test_a_bare_log_takes_its_times_from_its_own_stamps(tmp_path: Path) -> None:

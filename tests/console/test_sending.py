@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.console.link import Link
 from harness.console.log import ConsoleLog
 from harness.console.port import BytePort, PortGone
+from harness.console.replay import milestones_of
 from harness.console.sending import Pace
 from harness.errors import ConfigError, HarnessError, InfraError
 
@@ -94,6 +95,9 @@ def test_sysrq_and_rates_of_a_console(tmp_path: Path) -> None:
         assert console.baud == 9600
         console.baud = 57600
         assert (console.baud, port.did[-1]) == (57600, "baud 57600")
+        console.baud = 57600
+    assert [rate.baud for rate in console.info().rates] == [57600], "a change is marked, the same again is none"
+    assert milestones_of(tmp_path / "console.log")[1] == console.info()
 
 
 @pytest.mark.gear
@@ -107,6 +111,13 @@ def test_a_rate_that_changes_with_the_boot(tmp_path: Path) -> None:
         assert console.wait(lambda: [gap.end is not None for gap in console.info().gaps] == [True], 30.0)
         assert first.did == ["baud 921600"]
         assert second.did == ["baud 921600"], "a line that returns has the rate that it had"
+        second.say(b"[    1.000000] Run /init as init process\r\n")
+        assert console.wait(lambda: "Run /init" in console.tail(), 30.0)
+    info = console.info()
+    (rate,) = info.rates
+    assert (rate.baud, rate.offset) == (921600, info.gaps[0].offset)
+    assert rate.t <= info.gaps[0].start
+    assert milestones_of(tmp_path / "console.log")[1] == info
 
 
 @pytest.mark.gear
@@ -123,6 +134,7 @@ def test_a_rate_that_the_line_cannot_have_is_told(tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
             console.baud = 9600
         assert console.baud == 115200
+    assert console.info().rates == ()
     assert isinstance(errors[0], ConfigError)
 
 

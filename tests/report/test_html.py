@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness.boot.record import CaptureClock, Gap
+from harness.boot.record import CaptureClock, Gap, Rate
 from harness.report import html
 from harness.report.html import write_report
 from harness.report.runs import load_run
@@ -228,6 +228,15 @@ def test_when_the_console_was_away_is_told_and_drawn(tmp_path: Path) -> None:
     assert "gone; not back" in page.words
     assert page.attributes("class").count("gap") == 4, "two, on the wide picture and on the phone's"
     assert "\x1b" not in page.source
+
+
+def test_another_rate_of_the_console_is_told(tmp_path: Path) -> None:
+    record = samples.good()
+    assert record.console is not None
+    rates = (Rate(t=record.started + 8, baud=921600, offset=100),)
+    changed = record.model_copy(update={"console": record.console.model_copy(update={"rates": rates})})
+    samples.write_boot(tmp_path / "run", changed)
+    assert re.search(r"921600 baud from \S+ s on", page_of(tmp_path / "run").words)
 
 
 def test_who_asked_for_an_address_is_told(the_page: Page) -> None:
