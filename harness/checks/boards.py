@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each real board needs once, which cannot be seen from here: EEPROM or OTP, UART, its switch port. Notes, not faults."""
+"""What each real board needs once and cannot be seen from here: EEPROM or OTP, UART, switch port, PoE. Notes, not faults."""
 
 from collections.abc import Iterator
 
 from harness.checks.probes import Check
-from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig
-from harness.config.power import PoeSnmpPower
+from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig, SshWire
+from harness.config.power import HttpPower, PoeSnmpPower
+from harness.config.wire import LabgridWire
 from harness.models import MODELS
 
 _PAGE = "docs/boards.md"
@@ -15,7 +16,9 @@ def board_checks(lab: LabConfig, board: BoardConfig) -> Iterator[Check]:
     """Notes for one real board."""
     yield _set_up(board)
     yield from _uart(board)
-    if isinstance(lab.wire_of(board), InterfaceWire) and isinstance(lab.server_of(board), ExternalServer):
+    yield from _poe(board)
+    wire = lab.wire_of(board)
+    if isinstance(wire, InterfaceWire | SshWire | LabgridWire) and isinstance(lab.server_of(board), ExternalServer):
         yield Check(
             "switch ports of the boards",
             None,
@@ -54,3 +57,14 @@ def _uart(board: BoardConfig) -> Iterator[Check]:
             "sed -i s/BOOT_UART=0/BOOT_UART=1/ bootcode.bin"
         )
         yield Check(f"UART of {board.name}", None, "its boot ROM says nothing on it; its files decide", remedy, why)
+
+
+def _poe(board: BoardConfig) -> Iterator[Check]:
+    power = board.power
+    if not isinstance(power, PoeSnmpPower) and not (isinstance(power, HttpPower) and power.preset == "unifi"):
+        return
+    remedy = (
+        "once: a PoE HAT (3B+, 4B, 5) or a PoE splitter, and no other supply beside it: the board would live on when the "
+        f"port is off ({_PAGE})"
+    )
+    yield Check(f"PoE HAT of {board.name}", None, "cannot be seen from here", remedy, "power through the switch port")

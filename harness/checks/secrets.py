@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from harness.checks.probes import Check
 from harness.config import LabConfig
-from harness.config.secret import SecretSource
+from harness.config.secret import Secret, SecretSource
 from harness.errors import ConfigError
+from harness.redaction import SHORTEST
 
 
 def secret_checks(lab: LabConfig) -> Iterator[Check]:
@@ -20,11 +21,18 @@ def secret_checks(lab: LabConfig) -> Iterator[Check]:
                 "logging in" if path.startswith("login") else f"reaching {board.name}",
             )
             try:
-                source.resolve()
+                secret = source.resolve()
             except ConfigError as error:
                 yield Check(name, False, f"{error.place}: {error.what}", error.remedy, why)
             else:
-                yield Check(name, True, "there", "", why)
+                yield _there(name, secret, why)
+
+
+def _there(name: str, secret: Secret, why: str) -> Check:
+    if len(secret.reveal()) >= SHORTEST:
+        return Check(name, True, "there", "", why)
+    found = f"there, but of fewer than {SHORTEST} characters: texts of others are not searched for it"
+    return Check(name, None, found, "choose a longer one, else a device that says it back puts it into logs", why)
 
 
 def _sources(section: BaseModel, path: str = "") -> Iterator[tuple[str, SecretSource]]:

@@ -330,6 +330,10 @@ def test_tcpdump_with_capabilities_needs_no_root(real: LabConfig) -> None:
 
 def test_a_password_is_looked_for_and_not_shown(real: LabConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "planted-secret" not in format_table(run_checks(real, Machine()))
+    monkeypatch.setenv("PI_PASSWORD", "qzxj")
+    (check,) = [check for check in run_checks(real, Machine()) if check.name == "login.password of b"]
+    assert (check.ok, "fewer than 5 characters" in check.found) == (None, True)
+    assert "qzxj" not in format_table([check])
     monkeypatch.delenv("PI_PASSWORD")
     (check,) = failed(run_checks(real, Machine()))
     assert (check.name, "not set" in check.found) == ("login.password of b", True)

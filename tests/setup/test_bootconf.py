@@ -182,10 +182,17 @@ def notes(model: str, more: str = "") -> dict[str, str]:
 
 
 def test_what_check_says_of_a_board() -> None:
-    assert set(notes("pi4")) == {"EEPROM of a", "switch ports of the boards"}
+    assert set(notes("pi4")) == {"EEPROM of a", "PoE HAT of a", "switch ports of the boards"}
+    assert "no other supply" in notes("pi4")["PoE HAT of a"]
     assert "piboot eeprom a > bootconf.txt" in notes("pi4")["EEPROM of a"]
     assert "PSU_MAX_CURRENT=5000" in notes("pi5")["EEPROM of a"]
     assert "program_usb_boot_mode=1" in notes("pi3b")["OTP of a"]
     assert "uart_2ndstage=1" in notes("pi3b")["UART of a"]
     assert "OTP of a" not in notes("pi3bplus")
+    assert "portfast" in notes("pi4")["switch ports of the boards"]
+
+
+def test_switch_ports_are_noted_also_where_the_wire_is_another_host_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TEXT.replace("{kind: interface, interface: eth1}", "{kind: ssh, host: bench-pi, interface: eth1}")
+    monkeypatch.setitem(globals(), "TEXT", text)
     assert "portfast" in notes("pi4")["switch ports of the boards"]
