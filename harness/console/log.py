@@ -225,6 +225,7 @@ class ConsoleLog:
         for t, data in batch:
             self._garbage.feed(data)
             self._lines(self._splitter.feed(t, data))
+        self._note_rates()
         with self._changed:
             for _, data in batch:
                 self._tail += data
@@ -281,7 +282,7 @@ class ConsoleLog:
                 self._rate_after(self._baud_after.get(milestone.name))
 
     def _note_rates(self) -> None:
-        """Changes of the rate by any thread, before what is read next; only here is it known where in the log they stand."""
+        """Changes of the rate by any thread: only the one that reads knows where in the log they stand."""
         while self._new_rates:
             self._note_rate(*self._new_rates.popleft())
 

@@ -15,6 +15,7 @@ import pytest
 from harness.console import usb
 from harness.console.port import open_port
 from harness.errors import InfraError
+from harness.replay import replay
 from harness.run import Run
 from tests.boot.stream import BUDGETS
 from tests.console.serial_server import Ser2net, needs_ser2net
@@ -226,6 +227,29 @@ def test_binary_in_the_middle_of_a_boot(run: Run, pty: Pty, tmp_path: Path) -> N
     assert every in (boot.folder / "console.log").read_bytes()
     assert all(milestone.text.isprintable() for milestone in boot.record.milestones)
     assert boot.record.reason.isprintable()
+
+
+def test_a_changed_rate_is_on_the_record(run: Run, pty: Pty) -> None:
+    """Also when the board says no more; what is changed after the boot is not of it."""
+    console = {"port": pty.path, "baud_after": {"kernel.start": 57600}}
+
+    def script(bench: Bench) -> None:
+        pty.say(TO_KERNEL)
+        bench.until(lambda: bench.board.console.baud == 57600, "the new rate")
+
+    bench = Bench(run, console, script, budgets={**BUDGETS, "kernel": 1.0})
+    boot = bench.board.boot()
+    bench.board.console.baud = 9600
+    bench.board.off()
+    assert boot.verdict == "failed(kernel)", boot.record.reason
+    assert boot.record.console is not None
+    (rate,) = boot.record.console.rates
+    assert (rate.baud, rate.offset) == (57600, boot.record.console.bytes)
+    assert boot.record.started < rate.t < boot.record.ended
+    again = replay(boot.folder).console
+    assert again is not None
+    assert again.rates == boot.record.console.rates
+    assert '"baud", 9600]' in (boot.folder / "console.times").read_text()
 
 
 def test_a_wrong_rate(run: Run, pty: Pty) -> None:
