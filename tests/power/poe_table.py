@@ -2,7 +2,7 @@
 """The PoE ports of a switch as a program that net-snmp's snmpd runs (`pass_persist`): `python poe_table.py FOLDER`.
 
 FOLDER/switch.json: {"power": watts, "used": watts, "main": 1|2|3, "ports": {"7": {"admin": 1|2, "status": 1..6, "watts": W,
-"manner": M}}}, read at every request and written at every set, so that a test may change and watch it.
+"manner": M, "group": 1}}}, read at every request and written at every set, so that a test may change and watch it.
 M: "good"; "stuck" takes a set and does nothing; "clings" does so when it is to switch off;
 "denied" stays searching and counts; "fault" goes to fault; "slow" waits 5 s;
 "garbage" answers what is no protocol; "late" delivers only at the third look; "dead" ends the program.
@@ -41,7 +41,7 @@ class Table:
         """Instance below BASE -> type and value."""
         found: dict[tuple[int, ...], tuple[str, int]] = {}
         for name, port in self.data["ports"].items():
-            at = (1, int(name))
+            at = (port.get("group", 1), int(name))
             found[1, 1, 3, *at] = ("integer", port["admin"])
             found[1, 1, 6, *at] = ("integer", port["status"])
             found[1, 1, 10, *at] = ("integer", port.get("class", 5))

@@ -67,6 +67,7 @@ def snmpd(folder: Path) -> Iterator[Switch]:
         f"rocommunity readonly\nrwcommunity {COMMUNITY}\n"
         f'createUser poe SHA-256 "{AUTH}" AES "{PRIVACY}"\nrwuser poe authPriv\n'
         f'createUser poesha SHA "{AUTH}" AES "{PRIVACY}"\nrwuser poesha authPriv\n'
+        f'createUser poe512 SHA-512 "{AUTH}" AES-256 "{PRIVACY}"\nrwuser poe512 authPriv\n'
         f"pass_persist .1.3.6.1.2.1.105.1 {sys.executable} {table} {folder}\n"
     )
     (folder / "snmpd.conf").chmod(0o600)

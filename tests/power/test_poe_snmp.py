@@ -37,11 +37,18 @@ def switch(running: Switch) -> Switch:
 
 
 def make(
-    switch: Switch, port: int = 7, *, limit: float = 10.0, timeout: float = 3.0, retries: int = 0, **credentials: Any
+    switch: Switch,
+    port: int = 7,
+    *,
+    group: int = 1,
+    limit: float = 10.0,
+    timeout: float = 3.0,
+    retries: int = 0,
+    **credentials: Any,
 ) -> PoeSnmpPort:
     mine = Credentials(**(credentials or {"community": Secret(COMMUNITY)}))
     agent = Agent(switch.host, switch.port, mine, timeout=timeout, retries=retries)
-    return PoeSnmpPort(agent, port=port, timing=Timing(limit=limit, poll=0.02))
+    return PoeSnmpPort(agent, port=port, group=group, timing=Timing(limit=limit, poll=0.02))
 
 
 def v3(**changes: Any) -> dict[str, Any]:
@@ -56,8 +63,9 @@ def v3(**changes: Any) -> dict[str, Any]:
         {"version": "2c", "community": Secret(COMMUNITY)},
         v3(),
         v3(user="poesha", auth="SHA"),
+        v3(user="poe512", auth="SHA-512", privacy="AES-256"),
     ],
-    ids=["v1", "v2c", "v3 SHA-256", "v3 SHA"],
+    ids=["v1", "v2c", "v3 SHA-256", "v3 SHA", "v3 SHA-512 AES-256"],
 )
 def test_on_and_off_are_what_the_switch_delivers(switch: Switch, credentials: dict[str, Any]) -> None:
     port = make(switch, **credentials)
@@ -79,6 +87,18 @@ def test_a_port_that_takes_its_time_to_detect_and_classify(switch: Switch) -> No
     port = make(switch)
     port.on()
     assert switch.data["ports"]["7"]["status"] == 3
+
+
+def test_a_port_of_another_group(switch: Switch) -> None:
+    """The second switch of a stack: the same number on its front means another port."""
+    switch.change(5, group=2)
+    port = make(switch, 5, group=2)
+    port.on()
+    assert switch.data["ports"]["5"]["status"] == 3
+    port.off()
+    assert switch.sets == ["set 5 1", "set 5 2"]
+    with pytest.raises(InfraError, match="has no such group or port"):
+        make(switch, 5).state()
 
 
 def test_an_enabled_port_without_a_board_is_neither_on_nor_off(switch: Switch) -> None:
