@@ -9,7 +9,9 @@ exit code 1 when the board has less than 0.8 of the C client's. Needs root, dnsm
 Seen on a busy machine with two processors (load 3), by rounds, in four runs: the EEPROM's stage 0.61 to 0.74 of the C
 client's speed, start4.elf's 0.51 to 0.98. The EEPROM's checks the UDP checksum of each block, 2.5 us in Python, which the
 kernel does for C. Polling without sleep before each block made both slower, 0.37 to 0.69: it takes the processor that the
-server needs.
+server needs. Of the 24 us that a block takes when little else runs, the board's process has 3 (start4.elf) to 5 us in Python and
+9 us in the kernel. Answering more blocks in a row than 16 changed nothing. A read that sleeps in the kernel, instead of poll and
+read, took 9 and 12 % off the best times of the two stages, but has no time-out on a tap.
 """
 
 import argparse
