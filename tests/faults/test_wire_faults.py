@@ -44,6 +44,7 @@ def test_exactly_one_block_of_each_file_is_lost_and_sent_again(open_lab: OpenLab
     assert {"start4.elf", "kernel8.img"} <= sent_again.keys()
 
 
+@pytest.mark.slow
 def test_a_block_that_arrives_twice_is_acknowledged_twice_and_harms_nobody(open_lab: OpenLab) -> None:
     done = boot(open_lab, "{duplicate_data: [5]}")
     assert done.verdict == "passed", done.record.reason

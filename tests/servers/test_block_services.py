@@ -245,6 +245,7 @@ with rados.Rados(conffile=sys.argv[1]) as cluster, cluster.open_ioctx("rbd") as 
 
 
 @needs("ceph-rbd")
+@pytest.mark.slow
 def test_a_clean_volume_takes_an_old_client_with_it(rack: Rack, tmp_path: Path) -> None:
     """As after a power cut: the board's watch would hold the volume for half a minute more."""
     volume = f"rbd/{FIRST.serial_number}"
@@ -272,6 +273,7 @@ def test_a_clean_volume_takes_an_old_client_with_it(rack: Rack, tmp_path: Path) 
 
 
 @needs("ceph-rbd")
+@pytest.mark.slow
 def test_an_osd_that_comes_back_has_what_it_had(rack: Rack, tmp_path: Path) -> None:
     before = rack.image(f"rbd/{FIRST.serial_number}", tmp_path / "before").read_bytes()
     rack.osd.stop()

@@ -107,6 +107,7 @@ def test_web_server_that_is_down(boot: Callable[..., BootRecord]):
 @rig
 @pytest.mark.netns
 @needs("dnsmasq-http")
+@pytest.mark.slow
 def test_image_that_is_not_there(boot: Callable[..., BootRecord]):
     record = boot(lambda lab: image(lab).unlink())
     assert "has no http://10.77.0.1:80/lab/da591740/boot.img" in the_fault(record).title
@@ -116,6 +117,7 @@ def test_image_that_is_not_there(boot: Callable[..., BootRecord]):
 @rig
 @pytest.mark.netns
 @needs("dnsmasq-http")
+@pytest.mark.slow
 def test_image_that_was_changed_after_it_was_signed(boot: Callable[..., BootRecord]):
     def change(lab: Lab) -> None:
         octets = bytearray(image(lab).read_bytes())
@@ -128,6 +130,7 @@ def test_image_that_was_changed_after_it_was_signed(boot: Callable[..., BootReco
 @rig
 @pytest.mark.netns
 @needs("dnsmasq-http")
+@pytest.mark.slow
 def test_image_that_is_no_file_system(boot: Callable[..., BootRecord]):
     def spoil(lab: Lab) -> None:
         image(lab).write_bytes(b"no file system")

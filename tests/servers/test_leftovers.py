@@ -188,7 +188,7 @@ def test_nothing_is_left_after_sigkill(hold: Callable[..., Holder], tmp_path: Pa
     ("topology", "service"),
     [
         pytest.param("dnsmasq-iscsi", "tgt", marks=needs("dnsmasq-iscsi")),
-        pytest.param("ceph-rbd", "ceph-osd", marks=needs("ceph-rbd")),
+        pytest.param("ceph-rbd", "ceph-osd", marks=[needs("ceph-rbd"), pytest.mark.slow]),
     ],
 )
 def test_storage_servers_leave_no_more_than_others(

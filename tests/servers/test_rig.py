@@ -357,6 +357,7 @@ def test_an_emulator_is_told_of_its_board_and_its_end_is_noticed(
         "bootloader": "",
         "machine": "virt",
         "memory": 512,
+        "repeats": "answered",
         "control": str(port.control_socket),
         "status": str(port.status),
         "artefacts": str(rig.folder / "second"),
