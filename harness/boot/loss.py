@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """When a boot is lost: a console line after which nothing comes, or the same refusal so often that waiting tells nothing."""
 
+import re
 from collections import Counter
 
 from harness.boot.events import IscsiLogin, Milestone, NfsMount
@@ -14,6 +15,9 @@ _MOUNT_TROUBLE = {
     "rbd.map_failed": ("could not map the volume", REFUSALS),
     "iscsi.refused": ("could not log in", LOGIN_REFUSALS),
 }
+
+#: A server that is away may come back, and the initramfs asks for three minutes: this is no refusal, the budget decides.
+_AWAY = re.compile(r"not available|refused$|timed out|unreachable|No route to host|incomplete reply")
 
 
 class Loss:
@@ -59,7 +63,7 @@ class Loss:
         self._initramfs_broken |= event.name == "kernel.initramfs_error"
         if event.name == "bootloader.restart" and not self._marks["firmware"].done:
             self._round()
-        elif event.name in _MOUNT_TROUBLE and not self._marks["root"].done:
+        elif event.name in _MOUNT_TROUBLE and not self._marks["root"].done and not _AWAY.search(event.text.rstrip()):
             what, limit = _MOUNT_TROUBLE[event.name]
             self._refused(f"the initramfs {what} {limit} times: {event.text[:120]}", limit)
 

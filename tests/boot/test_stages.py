@@ -127,6 +127,25 @@ def test_a_server_that_refuses_the_mount_again_and_again_is_not_waited_for() -> 
     assert "refused the mount" in tracker.lost
 
 
+@pytest.mark.parametrize(
+    ("text", "given_up"),
+    [
+        ("mount call failed - server replied: Permission denied.", True),
+        ("bad option 'proto=tcp'", True),
+        ("NFS over TCP not available from 10.77.0.1", False),
+        ("connect: Connection refused", False),
+    ],
+)
+def test_only_a_server_that_is_there_can_refuse_a_mount(text: str, given_up: bool) -> None:
+    """One that is away may come back: the initramfs asks on, and the stage's budget decides."""
+    tracker = StageTracker(expectation())
+    for event in [*stream.power_on(), *stream.network(), *stream.files(), *stream.system()[:3]]:
+        tracker.feed(event)
+    for number in range(REFUSALS + 2):
+        tracker.feed(line(13 + number, 150 + number, "initramfs.mount_error", text))
+    assert bool(tracker.lost) == given_up
+
+
 def test_a_kernel_that_was_delivered_and_says_nothing_is_the_kernels_failure() -> None:
     events = [*stream.power_on(), *stream.network(), *stream.files(), Ended(t=T0 + 80, reason="deadline")]
     tracker = StageTracker(expectation())

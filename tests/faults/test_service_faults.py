@@ -63,8 +63,10 @@ def fault(boot: Boot, verdict: str, identity: str) -> Finding:
 # In the middle of a boot ------------------------------------------------------------------------------------------------
 
 
-def test_dnsmasq_restarted_between_lease_and_files_costs_a_repeated_request(open_lab: OpenLab) -> None:
-    lab = open_lab()
+@pytest.mark.slow
+def test_dnsmasq_restarted_after_the_lease_costs_a_file_or_less(open_lab: OpenLab) -> None:
+    """A file that was on its way is given up after 30 s (TFTP_FILE_TIMEOUT), and the boot order begins anew."""
+    lab = open_lab(lab_config(**{"firmware: 20": "firmware: 90"}))
     done = when(lab, "dhcp", dnsmasq_of(lab).restart)
     boot = lab.board(BOARD).boot(until="firmware")
     assert done.is_set()
@@ -72,7 +74,7 @@ def test_dnsmasq_restarted_between_lease_and_files_costs_a_repeated_request(open
 
 
 def test_an_nfs_server_that_comes_late_is_waited_for(open_lab: OpenLab) -> None:
-    lab = open_lab()
+    lab = open_lab(lab_config(**{"root: 20": "root: 60"}))
     nfs = nfs_of(lab)
     late = threading.Timer(8.0, nfs.start)  # as long as the server is away, while the kernel and its initramfs start
     with ExitStack() as stack:
@@ -83,6 +85,7 @@ def test_an_nfs_server_that_comes_late_is_waited_for(open_lab: OpenLab) -> None:
     assert boot.verdict == "passed", boot.record.reason
 
 
+@pytest.mark.slow
 def test_no_address_is_left(open_lab: OpenLab) -> None:
     lab = open_lab()
     dnsmasq = dnsmasq_of(lab)
@@ -95,6 +98,7 @@ def test_no_address_is_left(open_lab: OpenLab) -> None:
     assert "no address available" in dnsmasq.new_log(), "so dnsmasq says it"
 
 
+@pytest.mark.slow
 def test_all_of_the_tftp_servers_places_are_taken(open_lab: OpenLab) -> None:
     lab = open_lab(lab_config(**{"firmware: 20": "firmware: 5"}))
     rig, dnsmasq = lab.rig_of(BOARD), dnsmasq_of(lab)
@@ -168,6 +172,7 @@ def test_a_board_goes_on_when_its_nfs_server_has_been_away(open_lab: OpenLab, aw
     assert (upper / "root/file").read_text() == "words\n"
 
 
+@pytest.mark.slow
 def test_dnsmasq_that_dies_after_the_login_is_nothing_to_the_board(open_lab: OpenLab) -> None:
     lab = open_lab()
     board = lab.board(BOARD)

@@ -115,6 +115,7 @@ def test_what_a_board_writes_survives_its_reboot_but_no_power_cycle(open_lab: Op
 
 
 @pytest.mark.parametrize("topology", [pytest.param("dnsmasq-iscsi", marks=pytest.mark.slow), "ceph-rbd"])
+@pytest.mark.slow
 def test_the_secret_of_a_boot_is_in_nothing_that_the_run_keeps(open_lab: OpenLab, topology: str) -> None:
     """But for the capture, which is what went over the wire, cmdline.txt in clear text among it."""
     lab = open_lab(topology, PI)
@@ -174,6 +175,7 @@ def test_a_target_without_its_disk(open_lab: OpenLab) -> None:
     fault(boot, "iscsi-lun-missing")
 
 
+@pytest.mark.slow
 def test_a_key_that_ceph_does_not_know(open_lab: OpenLab) -> None:
     lab = open_lab("ceph-rbd", HASTY)
     kind = lab.rig_of(PI.name).topology
@@ -231,6 +233,7 @@ def test_a_board_goes_on_when_its_iscsi_target_is_back(open_lab: OpenLab) -> Non
     board.off()
 
 
+@pytest.mark.slow
 def test_a_board_goes_on_when_cephs_osd_is_back(open_lab: OpenLab) -> None:
     lab = open_lab("ceph-rbd", PI)
     board = up(lab)
