@@ -215,6 +215,7 @@ WRITE = "dd if=/dev/urandom of=/root/there bs=64k count=8 2>/dev/null && sync &&
 READ = "echo 3 > /proc/sys/vm/drop_caches; md5sum /root/there"
 
 
+@pytest.mark.slow
 def test_a_board_goes_on_when_its_iscsi_target_is_back(open_lab: OpenLab) -> None:
     lab = open_lab("dnsmasq-iscsi", PI)
     board = up(lab)
