@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.commands import adapted
+from harness.commands.boot import adapted
 from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run

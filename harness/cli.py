@@ -53,7 +53,7 @@ def boot(
     as_json: JsonOption = False,
 ) -> None:
     """Boot one board, live, and judge it."""
-    from harness.commands import boot_once  # noqa: PLC0415
+    from harness.commands.boot import boot_once  # noqa: PLC0415
 
     _run(
         lambda: boot_once(
@@ -79,7 +79,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Validate lab.yaml, look for the tools and rights that this lab needs, and ask its gear without switching anything."""
-    from harness.commands_gear import check_lab  # noqa: PLC0415
+    from harness.commands.gear import check_lab  # noqa: PLC0415
 
     _run(lambda: check_lab(lab, power=power, as_json=as_json))
 
@@ -92,7 +92,7 @@ def power(
     as_json: JsonOption = False,
 ) -> None:
     """Switch a board's power by hand, proven by what its port reads back; `state` only asks."""
-    from harness.commands_gear import power_board  # noqa: PLC0415
+    from harness.commands.gear import power_board  # noqa: PLC0415
 
     _run(lambda: power_board(board, action, lab=lab, as_json=as_json))
 
@@ -110,7 +110,7 @@ def console(
     ] = "",
 ) -> None:
     """Talk with a board on its console, beside whoever reads it already; Ctrl-] leaves. Everything is kept."""
-    from harness.commands_console import console_board  # noqa: PLC0415
+    from harness.commands.console import console_board  # noqa: PLC0415
 
     _run(lambda: console_board(board, lab=lab, reports=reports, power=power, sysrq=sysrq))
 
@@ -125,7 +125,7 @@ def watch(
     as_json: JsonOption = False,
 ) -> None:
     """Follow the next boot that somebody else starts, without touching the board's power, and judge it."""
-    from harness.commands_gear import watch_board  # noqa: PLC0415
+    from harness.commands.gear import watch_board  # noqa: PLC0415
 
     _run(lambda: watch_board(board, lab=lab, reports=reports, until=until, timeout=timeout, as_json=as_json))
 
@@ -138,7 +138,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Judge the recorded files of a boot again."""
-    from harness.commands import replay_boot  # noqa: PLC0415
+    from harness.commands.boot import replay_boot  # noqa: PLC0415
 
     _run(lambda: replay_boot(folder, reports=reports, write=write, as_json=as_json))
 
@@ -149,7 +149,7 @@ def report(
     reports: ReportsOption = REPORTS,
 ) -> None:
     """Write a run's report.html and junit.xml again; boots of a killed run are judged from what they left."""
-    from harness.commands import report_again  # noqa: PLC0415
+    from harness.commands.boot import report_again  # noqa: PLC0415
 
     _run(lambda: report_again(folder, reports=reports))
 
@@ -160,7 +160,7 @@ def analyze(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what console logs and captures show of each board, without a lab."""
-    from harness.commands_analyze import analyze_files  # noqa: PLC0415
+    from harness.commands.analyze import analyze_files  # noqa: PLC0415
 
     _run(lambda: analyze_files(files, as_json=as_json))
 
@@ -184,8 +184,8 @@ def emulate(
     as_json: JsonOption = False,
 ) -> None:
     """Be a Pi on any wire, against your own server, until its kernel would be started; root rights needed."""
-    from harness.commands_emulate import emulate as emulate_board  # noqa: PLC0415
-    from harness.commands_emulate import pairs  # noqa: PLC0415
+    from harness.commands.emulate import emulate as emulate_board  # noqa: PLC0415
+    from harness.commands.emulate import pairs  # noqa: PLC0415
     from harness.emulate import Pi  # noqa: PLC0415
 
     _run(
@@ -208,7 +208,7 @@ def lab_(
 ) -> None:
     """Show all boards of the lab: who has them, their power, their last boot."""
     if context.invoked_subcommand is None:
-        from harness.commands_lab import show_lab  # noqa: PLC0415
+        from harness.commands.lab import show_lab  # noqa: PLC0415
 
         _run(lambda: show_lab(lab, reports=reports, as_json=as_json))
 
@@ -216,7 +216,7 @@ def lab_(
 @lab_app.command()
 def release(board: Annotated[str, typer.Argument(help="The board's name.")], lab: LabOption = LAB) -> None:
     """Free a board whose run was killed or hangs, and bring its power where the lab's policy says."""
-    from harness.commands_lab import release_board  # noqa: PLC0415
+    from harness.commands.lab import release_board  # noqa: PLC0415
 
     _run(lambda: release_board(board, lab=lab))
 
@@ -234,7 +234,7 @@ def eeprom(
     as_json: JsonOption = False,
 ) -> None:
     """Print the bootconf.txt (EEPROM) or OTP set-up that the lab wants of a board, or compare it with what is there."""
-    from harness.commands_eeprom import eeprom as eeprom_of  # noqa: PLC0415
+    from harness.commands.eeprom import eeprom as eeprom_of  # noqa: PLC0415
 
     _run(
         lambda: eeprom_of(board, lab=lab, reports=reports, compare=compare, running=running, root=root, as_json=as_json)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from harness.board.watch import Blind, Viewer, Watch, stopped_by
 from harness.boot.expect import Expectation
 from harness.console.lines import Line
 from harness.console.log import ConsoleLog
@@ -24,10 +25,9 @@ from harness.errors import BootFailure, ConfigError, HarnessBug, HarnessError, I
 from harness.models import MODELS
 from harness.power.journal import JournaledPort, PowerJournal
 from harness.power.virtual import VirtualPort
-from harness.replay import replay
 from harness.result import Boot
 from harness.run import Run, write_json
-from harness.watch import Blind, Viewer, Watch, stopped_by
+from harness.run.replay import replay
 from harness.wire.capture import Capture
 from harness.wire.filters import boot_filter
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # what tests name only in annotations costs nothing when they
 
     from harness.board import Board
     from harness.boot.record import HttpFetch, TftpTransfer
+    from harness.lab.served import Server
     from harness.result import Boot
-    from harness.served import Server
 
 #: Repeated blocks per hundred that a healthy wire may show.
 RETRANSMISSIONS_PERCENT = 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.config import BoardConfig, LabConfig
 from harness.inspection.seen import Seen, looked
-from harness.switching import switch_board
+from harness.lab.switching import switch_board
 
 
 def cycle_boards(

@@ -7,8 +7,8 @@ from harness.config import BoardConfig, LabConfig
 from harness.config.labgrid import LabgridConsole
 from harness.config.wire import LabgridWire
 from harness.inspection.seen import Seen
+from harness.lab.places import place_of
 from harness.labgrid.gear import INTERFACE, SERIAL
-from harness.places import place_of
 
 
 def look_at_place(lab: LabConfig, board: BoardConfig, row: Seen) -> Seen:

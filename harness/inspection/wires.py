@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from harness.captures import capture_of, ssh_host
 from harness.clock import now
 from harness.config import InterfaceWire, SshWire
 from harness.inspection.seen import Seen
+from harness.lab.captures import capture_of, ssh_host
 from harness.wire.hostclock import clock_of
 
 #: Seconds for a program that only tells its version.

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from harness.analyze import analyze
 from harness.cli import app
-from harness.commands_analyze import analyze_files
+from harness.commands.analyze import analyze_files
 from tests.analyze import packets
 from tests.analyze.packets import Wire, names
 from tests.analyze.test_console import PI5, SYSTEM

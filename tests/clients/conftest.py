@@ -13,14 +13,14 @@ import pytest
 
 from harness.boot.expect import Expectation
 from harness.boot.record import BootRecord
-from harness.captures import rig_capture
 from harness.console.dialogue import Dialogue
 from harness.console.log import ConsoleLog
 from harness.images import boot_set, cache_folder
 from harness.images.apt import PrivateApt, unpack
+from harness.lab.captures import rig_capture
 from harness.power.journal import PowerJournal
-from harness.replay import replay
 from harness.run import write_json
+from harness.run.replay import replay
 from harness.servers import Rig, VirtualBoard, requirements
 from harness.servers.programs import system_path
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from harness.checks.programs import NETBOOT
-from harness.commands import adapted
+from harness.commands.boot import adapted
 from harness.config import EmulatedServer, load, loads
 from harness.config.server import Topology
 from harness.errors import ConfigError

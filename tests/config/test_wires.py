@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.captures import capture_of, ssh_host
 from harness.config import InterfaceWire, SshWire, loads
+from harness.lab.captures import capture_of, ssh_host
 from tests.config.samples import REAL, changed, one
 
 PAGE = (Path(__file__).parents[2] / "docs/wires.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.commands_emulate import pairs
+from harness.commands.emulate import pairs
 from harness.emulate import Pi
 from harness.emulator.http_message import Response
 from harness.emulator.interface import Interface, _with_checksum

@@ -17,7 +17,7 @@ from harness.boot.record import BootRecord
 from harness.models import MODELS
 from harness.power.journal import JournaledPort, PowerJournal
 from harness.power.virtual import VirtualPort
-from harness.replay import replay
+from harness.run.replay import replay
 from harness.servers import Rig, VirtualBoard
 from harness.wire.capture import Capture
 from harness.wire.process import Process

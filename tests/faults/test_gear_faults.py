@@ -12,8 +12,8 @@ import pytest
 
 from harness.errors import InfraError
 from harness.lab import Lab
-from harness.replay import read_record
 from harness.run import Run
+from harness.run.replay import read_record
 from tests.faults.conftest import BOARD, TEXT
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]

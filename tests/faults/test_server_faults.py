@@ -10,8 +10,8 @@ import pytest
 
 from harness.boot.record import BootRecord, Finding
 from harness.lab import Lab
-from harness.replay import read_record
 from harness.result import Boot
+from harness.run.replay import read_record
 from harness.servers.services.dnsmasq import Dnsmasq
 from tests.faults.conftest import BOARD, SERIAL, lab_config
 

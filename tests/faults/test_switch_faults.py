@@ -20,7 +20,7 @@ import pytest
 
 from harness.power.gpio_line import Wiring
 from harness.power.gpio_relay import GpioRelayPort
-from harness.replay import read_record
+from harness.run.replay import read_record
 from tests.power.pigpiod import Pigpiod
 from tests.power.snmpd import COMMUNITY, Switch, free_port, snmpd
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.board import Board
+from harness.board.gear import Emit, Fail, Gear
 from harness.boot.expect import Expectation
 from harness.console.log import ConsoleLog
 from harness.errors import HarnessError, InfraError
-from harness.gear import Emit, Fail, Gear
 from harness.power.port import State
 from harness.run import Run
 from tests.boot.stream import BUDGETS

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.board import Board
+from harness.board.gear import Gear, serial_console
 from harness.boot.expect import Expectation
 from harness.config import SerialConsole
-from harness.gear import Gear, serial_console
-from harness.replay import replay
 from harness.result import Boot
 from harness.run import Run
+from harness.run.replay import replay
 from tests.boot.stream import BUDGETS
 from tests.lab.doubles import MemoryPort
 

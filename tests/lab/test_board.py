@@ -14,9 +14,9 @@ import pytest
 from harness.boot.stages import STAGES
 from harness.console.shell import Shell
 from harness.errors import BootFailure, InfraError
-from harness.replay import read_record, replay
 from harness.result import Boot
 from harness.run import Run
+from harness.run.replay import read_record, replay
 from tests.boot.stream import BUDGETS
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board, raising
 
@@ -105,7 +105,7 @@ def test_a_soft_reboot_is_followed_as_a_second_boot(run: Run, pty: Pty) -> None:
 
 
 def test_a_system_that_does_not_go_down_is_named(run: Run, pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.board.SHUTDOWN", 0.3)
+    monkeypatch.setattr("harness.board.board.SHUTDOWN", 0.3)
     boot, _ = rebooting(run, pty, ("sudo: a password is required\r\n", "pi login: "))
     assert boot.verdict == "failed(power)"
     (finding,) = [found for found in boot.findings if found.severity == "fault"]

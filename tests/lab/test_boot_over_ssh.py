@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.captures import ssh_capture
 from harness.config import SshWire, loads
 from harness.lab import Lab
-from harness.replay import replay
+from harness.lab.captures import ssh_capture
 from harness.run import Run
+from harness.run.replay import replay
 from harness.servers import Rig
 from tests.servers.conftest import needs
 from tests.wire.sshd import SSHD, Sshd, wrong_clock

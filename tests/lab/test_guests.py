@@ -14,7 +14,7 @@ import pytest
 
 from harness.boot.expect import Expectation
 from harness.errors import InfraError
-from harness.guests import Guests, folder_for
+from harness.lab.guests import Guests, folder_for
 from harness.run import Run
 from tests.boot.stream import BUDGETS
 from tests.lab.doubles import MemoryPort, make_board
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.gear
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from harness.guests import Guests
+from harness.lab.guests import Guests
 folder, name, keep = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 guests = Guests(folder / "turns", 2, patience=30)
 guests.take(name)

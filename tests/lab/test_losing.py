@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.board import Board
-from harness.losing import ClassGone, LinkDown, local_carrier
-from harness.replay import replay
+from harness.board.losing import ClassGone, LinkDown, local_carrier
 from harness.run import Run
+from harness.run.replay import replay
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board
 
 pytestmark = pytest.mark.gear

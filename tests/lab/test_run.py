@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import journal
 from harness.boot.events import ClockStep, Ended
 from harness.errors import ConfigError, InfraError
-from harness.replay import read_record, replay
-from harness.run import Run, latest, write_json
+from harness.run import Run, journal, latest, write_json
+from harness.run.replay import read_record, replay
 
 
 def test_runs_of_one_name_do_not_meet(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from harness.console import usb
 from harness.console.port import open_port
 from harness.errors import InfraError
-from harness.replay import replay
 from harness.run import Run
+from harness.run.replay import replay
 from tests.boot.stream import BUDGETS
 from tests.console.serial_server import Ser2net, needs_ser2net
 from tests.console.uart import sampled

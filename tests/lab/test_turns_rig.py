@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.board.watch import Blind
 from harness.config import loads
 from harness.lab import Lab
 from harness.result import Boot
 from harness.run import Run
-from harness.watch import Blind
 from tests.servers.conftest import needs
 
 pytestmark = [

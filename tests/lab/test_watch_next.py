@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.beginning import Beginning
+from harness.board.beginning import Beginning
+from harness.board.watch import Blind
 from harness.boot.begins import begins
 from harness.boot.events import Began, Event, FirstFrame, Milestone, TransferStarted
 from harness.boot.judge import judge
 from harness.errors import InfraError
-from harness.replay import replay
 from harness.result import Boot
 from harness.run import Run
-from harness.watch import Blind
+from harness.run.replay import replay
 from tests.boot import stream
 from tests.boot.stream import MAC, T0
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board
@@ -190,7 +190,7 @@ def test_the_command(tmp_path: Path, pty: Pty, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_emulated_board_is_booted_by_nobody_else() -> None:
-    from harness.commands_gear import watch_board  # noqa: PLC0415
+    from harness.commands.gear import watch_board  # noqa: PLC0415
     from harness.errors import ConfigError  # noqa: PLC0415
 
     lab = Path(__file__).parents[2] / "lab.yaml"

@@ -11,7 +11,7 @@ import pytest
 from harness.boot.events import Event
 from harness.config import load
 from harness.errors import HarnessError, InfraError
-from harness.places import capture_of, place_of
+from harness.lab.places import capture_of, place_of
 from tests.wire.sshd import SSHD, Sshd
 
 from .bench import bench, needs_labgrid

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.board.watch import Blind
 from harness.config import load
 from harness.errors import ConfigError, InfraError
 from harness.lab import Lab
@@ -18,7 +19,6 @@ from harness.labgrid.gear import LabgridPort
 from harness.labgrid.place import Place
 from harness.power.port import Timing
 from harness.run import Run
-from harness.watch import Blind
 from tests.lab.doubles import BOOT_TEXT
 from tests.sharing.labs import end, line, piboot, until
 from tests.sharing.labs import start as start_python

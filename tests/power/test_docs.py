@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.bootconf import parse, text_of, wanted
+from harness.board.bootconf import parse, text_of, wanted
 from harness.config import load, loads
 from harness.config.power import DRIVERS
+from harness.lab.places import place_of, power_of
 from harness.models import MODELS
-from harness.places import place_of, power_of
 from harness.power.http_switch import PRESETS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -10,8 +10,8 @@ import pytest
 from harness.config import loads
 from harness.lab import Lab
 from harness.power.journal import edges_of
-from harness.replay import read_record
 from harness.run import Run
+from harness.run.replay import read_record
 
 from .snmpd import AUTH, COMMUNITY, PRIVACY, Switch, snmpd
 

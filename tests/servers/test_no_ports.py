@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.board.watch import Blind
 from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run
 from harness.servers.programs import system_path
-from harness.watch import Blind
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.board_setup import compared, read
-from harness.bootconf import LARGEST, compare, otp_rows, otp_text, parse, text_of, wanted
+from harness.board.bootconf import LARGEST, compare, otp_rows, otp_text, parse, text_of, wanted
+from harness.board.setup import compared, read
 from harness.checks.boards import board_checks
-from harness.commands_eeprom import table
+from harness.commands.eeprom import table
 from harness.config import BoardConfig, LabConfig, loads
 from harness.errors import InfraError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.board_setup import compared
+from harness.board.setup import compared
 from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run

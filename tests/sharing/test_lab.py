@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.board.watch import Blind
 from harness.config import load
 from harness.errors import InfraError
 from harness.lab import Lab
-from harness.replay import read_record
 from harness.run import Run
-from harness.watch import Blind
+from harness.run.replay import read_record
 
 from .labs import end, history, line, start, until, write_lab
 

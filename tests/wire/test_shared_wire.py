@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.boot.events import DhcpMessage, Event, FirstFrame, TransferEnded
-from harness.captures import local_capture
 from harness.config import InterfaceWire
 from harness.errors import HarnessError, InfraError
+from harness.lab.captures import local_capture
 from harness.wire.capture import Capture
 from harness.wire.pcapfile import CaptureFile
 from tests.wire import frames

@@ -3,7 +3,7 @@
 
 from typing import Protocol
 
-from harness.bootconf import Row, compare, otp_rows, parse, wanted
+from harness.board.bootconf import Row, compare, otp_rows, parse, wanted
 from harness.config import BoardConfig, LabConfig
 from harness.errors import InfraError
 from harness.models import MODELS

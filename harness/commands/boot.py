@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 import harness
-from harness import journal
 from harness.boot.events import Ended
 from harness.boot.expect import Expectation
 from harness.boot.judge import judge
@@ -17,9 +16,9 @@ from harness.clock import now
 from harness.config import EmulatedServer, LabConfig, load
 from harness.errors import BootFailure, ConfigError, HarnessError, InfraError
 from harness.lab import Lab
-from harness.replay import read_record, replay
 from harness.result import Boot
-from harness.run import Run, latest, write_json
+from harness.run import Run, journal, latest, write_json
+from harness.run.replay import read_record, replay
 
 EXIT_CODES = {"passed": 0, "config": ConfigError.exit_code, "infra": InfraError.exit_code}
 

@@ -13,12 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 
 import harness
-from harness import journal
 from harness.boot.events import Ended, Event
 from harness.boot.expect import Expectation
 from harness.boot.judge import judge
 from harness.boot.record import BootRecord, ConsoleInfo
 from harness.errors import ConfigError
+from harness.run import journal
 
 ARTEFACTS = {
     "capture": "capture.pcapng",

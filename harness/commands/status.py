@@ -14,8 +14,8 @@ from harness.config import BoardConfig, LabConfig
 from harness.config.labgrid import LabgridPower
 from harness.config.power import GpioRelayPower
 from harness.errors import HarnessError
-from harness.lending import last_edge
-from harness.places import place_of
+from harness.lab.lending import last_edge
+from harness.lab.places import place_of
 from harness.power.opening import open_port
 from harness.report.runs import Boot, load_boot
 from harness.sharing.leases import key_of, locks_of

@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import captures
+from harness.board.gear import Emit, Fail, serial_console
 from harness.config import BoardConfig, LabConfig
 from harness.config.console import SerialConsole
 from harness.config.labgrid import LabgridConsole, LabgridPower
 from harness.config.wire import LabgridWire
-from harness.gear import Emit, Fail, serial_console
+from harness.lab import captures
 
 if TYPE_CHECKING:
-    from harness.captures import Opener
     from harness.console.log import ConsoleLog
+    from harness.lab.captures import Opener
     from harness.labgrid.place import Place
     from harness.power.port import PowerPort
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.boot.events import Began, ClockStep, Ended, Noted, SoftReboot
 from harness.errors import ConfigError
 from harness.redaction import redacted
-from harness.run import disk_error
+from harness.run.folder import disk_error
 
 Own = Began | ClockStep | Noted | SoftReboot | Ended
 _KINDS: dict[str, Callable[..., Own]] = {kind.__name__: kind for kind in (Began, ClockStep, Noted, SoftReboot, Ended)}

@@ -17,7 +17,7 @@ from harness.boot.events import PowerEdge
 from harness.config import LabConfig
 from harness.config.files import open_regular
 from harness.errors import HarnessError
-from harness.places import place_of, power_of
+from harness.lab.places import place_of, power_of
 from harness.power.journal import FILE, parse_events
 from harness.run import Run
 from harness.sharing.holder import Holder

@@ -11,21 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import journal
-from harness.beginning import Beginning
+from harness.board.beginning import Beginning
+from harness.board.gear import Gate, Gear
+from harness.board.losing import ClassGone, ConsoleSilent, take_power, wait
+from harness.board.watch import Blind, Viewer, Watch, stopped_by
 from harness.boot.events import Noted
 from harness.boot.expect import Expectation
 from harness.boot.restart import SHUTDOWN
 from harness.clock import now
 from harness.errors import BootFailure, HarnessBug, HarnessError, InfraError
-from harness.gear import Gate, Gear
-from harness.losing import ClassGone, ConsoleSilent, take_power, wait
 from harness.power.evidence import Loss
 from harness.power.journal import JournaledPort, PowerJournal
-from harness.replay import replay
 from harness.result import Boot
-from harness.run import Run, write_json
-from harness.watch import Blind, Viewer, Watch, stopped_by
+from harness.run import Run, journal, write_json
+from harness.run.replay import replay
 
 if TYPE_CHECKING:
     from harness.boot.events import PowerEdge

@@ -11,8 +11,8 @@ from typing import get_args
 from harness.boot.stages import STAGES
 from harness.config import load
 from harness.errors import ConfigError, InfraError
+from harness.lab.switching import Action, Switched, real_board, switch_board
 from harness.run import Run
-from harness.switching import Action, Switched, real_board, switch_board
 
 
 def check_lab(lab: Path, *, power: bool, as_json: bool) -> int:
@@ -81,7 +81,7 @@ def told(done: Switched, action: Action) -> str:
 
 def watch_board(name: str, *, lab: Path, reports: Path, until: str, timeout: float, as_json: bool) -> int:
     """Follow the next boot that somebody else starts; its record and report are kept as those of any boot."""
-    from harness.commands import exit_code, finish  # noqa: PLC0415
+    from harness.commands.boot import exit_code, finish  # noqa: PLC0415
     from harness.lab import Lab  # noqa: PLC0415
     from harness.report.live import LiveView, summary  # noqa: PLC0415 - brings rich
 

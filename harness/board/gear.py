@@ -16,9 +16,9 @@ from harness.clock import now
 from harness.errors import HarnessError, InfraError
 
 if TYPE_CHECKING:
+    from harness.board.losing import Sign
     from harness.config import SerialConsole
     from harness.console.log import ConsoleLog
-    from harness.losing import Sign
     from harness.power.port import PowerPort
     from harness.power.virtual import VirtualPort
     from harness.servers import Rig
@@ -91,7 +91,7 @@ def serial_console(config: SerialConsole) -> Callable[[Path, Emit, Fail], Consol
     """A console on a serial device, a pty, a USB adapter or a serial server."""
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-        from harness.attaching import open_or_attach, shared  # noqa: PLC0415 - a lab without consoles needs no pyserial
+        from harness.board.attaching import open_or_attach, shared  # noqa: PLC0415 - a lab without consoles needs no pyserial
         from harness.console.opening import console_log  # noqa: PLC0415
 
         log = console_log(config, folder, on_event=emit, on_error=fail, opened=open_or_attach)
@@ -108,7 +108,7 @@ def emulated_console(port: str) -> Callable[[Path, Emit, Fail], ConsoleLog]:
     """
 
     def opened(folder: Path, emit: Emit, fail: Fail) -> ConsoleLog:
-        from harness.attaching import shared  # noqa: PLC0415
+        from harness.board.attaching import shared  # noqa: PLC0415
         from harness.console.log import ConsoleLog  # noqa: PLC0415
         from harness.console.port import BAUD, BytePort, open_port  # noqa: PLC0415
 

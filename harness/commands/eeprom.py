@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.board import Board
-from harness.board_setup import compared
-from harness.bootconf import Row, otp_text, text_of, wanted
-from harness.commands import adapted, exit_code, finish
+from harness.board.bootconf import Row, otp_text, text_of, wanted
+from harness.board.setup import compared
+from harness.commands.boot import adapted, exit_code, finish
 from harness.config import BoardConfig, LabConfig, load
 from harness.errors import ConfigError, InfraError
 from harness.lab import Lab

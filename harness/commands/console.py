@@ -6,12 +6,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.attaching import served
+from harness.board.attaching import served
+from harness.commands.interactive import converse
 from harness.config import BoardConfig, LabConfig, load
 from harness.console.share import SOCKET, attach, leave
 from harness.console.visiting import break_command
 from harness.errors import ConfigError, InfraError
-from harness.interactive import converse
 from harness.run import Run, disk_error, timestamp
 
 #: Seconds to wait for a run that has the board, and does not read its console just now (it is between two boots).
@@ -59,9 +59,9 @@ def _visit(config: LabConfig, board: BoardConfig, sysrq: str) -> int:
 
 def _own(config: LabConfig, board: BoardConfig, reports: Path, *, power: bool, sysrq: str) -> int:
     """A real board's console that nobody reads."""
-    from harness.places import console_of, place_of  # noqa: PLC0415
+    from harness.lab.places import console_of, place_of  # noqa: PLC0415
+    from harness.lab.switching import ours, power_of  # noqa: PLC0415
     from harness.power.port import cycle  # noqa: PLC0415
-    from harness.switching import ours, power_of  # noqa: PLC0415
 
     open_console = console_of(board, place_of(config, board))
     if open_console is None:

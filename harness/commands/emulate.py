@@ -7,14 +7,14 @@ from pathlib import Path
 
 from harness.boot.files import may_be_missing
 from harness.boot.record import BootRecord, TftpTransfer
-from harness.commands import exit_code, finish, record_of_error
+from harness.commands.boot import exit_code, finish, record_of_error
 from harness.emulate import Pi, Session
 from harness.errors import ConfigError, HarnessError
 from harness.models import MODELS
-from harness.replay import read_record
 from harness.report.live import summary
 from harness.report.text import clean, one_line, size
 from harness.run import Run
+from harness.run.replay import read_record
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:

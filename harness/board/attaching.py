@@ -8,7 +8,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from harness import journal
 from harness.boot.events import Noted
 from harness.clock import now
 from harness.config import BoardConfig, LabConfig, SerialConsole
@@ -19,6 +18,7 @@ from harness.console.share import SOCKET, ConsoleShare, serves
 from harness.console.shared_port import SharedPort
 from harness.errors import HarnessError, InfraError
 from harness.power.gpio_relay import runtime_folder
+from harness.run import journal
 from harness.sharing.holder import Holder
 from harness.sharing.leases import key_of, locks_of
 

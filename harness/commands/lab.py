@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.commands.status import BoardStatus, status
 from harness.config import load
 from harness.errors import ConfigError, HarnessError, InfraError
-from harness.lending import Lending
-from harness.places import place_of
+from harness.lab.lending import Lending
+from harness.lab.places import place_of
 from harness.report.text import clock_time, one_line
 from harness.sharing.holder import BEAT, STALE, Holder
 from harness.sharing.leases import key_of, locks_of
-from harness.status import BoardStatus, status
 
 
 def show_lab(lab: Path, *, reports: Path, as_json: bool) -> int:

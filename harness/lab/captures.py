@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.board.gear import Emit, Fail
 from harness.config import InterfaceWire, SshWire
-from harness.gear import Emit, Fail
 from harness.urgency import hurried
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from harness import journal
 from harness.boot.events import ClockStep, ConsoleGap, Ended, Event, SoftReboot, TransferProgress
 from harness.boot.expect import Expectation
 from harness.boot.gaps import by_console
@@ -15,6 +14,7 @@ from harness.boot.record import BootRecord
 from harness.boot.tracker import StageTracker
 from harness.clock import ClockWatch, now
 from harness.errors import BootFailure, ConfigError, HarnessError, InfraError
+from harness.run import journal
 
 #: How often a watch wakes up to look at its deadline and the clock when nothing happens, seconds.
 _TICK = 0.25

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.board import Board
+from harness.board.gear import Gear, Pulse, emulated_console
+from harness.board.losing import LinkDown, local_carrier
+from harness.board.watch import Blind, Viewer
 from harness.boot.expect import Expectation, ExpectedServer
 from harness.boot.stages import STAGES
-from harness.captures import rig_capture
 from harness.config import (
     BoardConfig,
     EmulatedServer,
@@ -21,20 +23,18 @@ from harness.config import (
     LabConfig,
 )
 from harness.errors import ConfigError, InfraError
-from harness.gear import Gear, Pulse, emulated_console
-from harness.guests import Guests, folder_for
-from harness.lending import Lending
-from harness.losing import LinkDown, local_carrier
+from harness.lab.captures import rig_capture
+from harness.lab.guests import Guests, folder_for
+from harness.lab.lending import Lending
+from harness.lab.places import capture_of, console_of
+from harness.lab.served import Server, expected
 from harness.models import MODELS
-from harness.places import capture_of, console_of
 from harness.run import Run
-from harness.served import Server, expected
-from harness.watch import Blind, Viewer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from harness.feeds import Feeds
+    from harness.lab.feeds import Feeds
     from harness.servers import Rig
 
 
@@ -200,8 +200,8 @@ class Lab(AbstractContextManager["Lab"]):
         if server_name not in self._rigs:
             from harness.images import boot_set  # noqa: PLC0415 - real labs need none of this
             from harness.images.flavours import with_initramfs  # noqa: PLC0415
+            from harness.lab.virtual_boards import virtual_board  # noqa: PLC0415
             from harness.servers import Rig, TopologyOptions, topology_named  # noqa: PLC0415
-            from harness.virtual_boards import virtual_board  # noqa: PLC0415
 
             server = self.config.servers[server_name]
             if not isinstance(server, EmulatedServer):
@@ -248,7 +248,7 @@ class Lab(AbstractContextManager["Lab"]):
 
     def _feeds_of(self, server: str) -> Feeds:
         if server not in self._feeds:
-            from harness.feeds import Feeds  # noqa: PLC0415
+            from harness.lab.feeds import Feeds  # noqa: PLC0415
 
             mine = {name: board for name in self._names if (board := self.config.boards[name]).server == server}
             self._feeds[server] = Feeds(self._rig(server), mine)

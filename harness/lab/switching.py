@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness.board.losing import ClassGone, ConsoleSilent, LinkDown, Sign, local_carrier, take_power
 from harness.config import BoardConfig, InterfaceWire, LabConfig
 from harness.config.labgrid import LabgridPower
 from harness.config.power import GpioRelayPower
 from harness.errors import ConfigError, HarnessError
-from harness.losing import ClassGone, ConsoleSilent, LinkDown, Sign, local_carrier, take_power
 from harness.power.journal import JournaledPort, PowerJournal
-from harness.run import command
+from harness.run.folder import command
 
 if TYPE_CHECKING:
     from harness.power.evidence import Loss
@@ -62,7 +62,7 @@ def real_board(lab: LabConfig, name: str, emulated: tuple[str, str] | None = Non
 def ours(lab: LabConfig, board: BoardConfig, folder: Path | None = None) -> Iterator[None]:
     """The board's lease, and its labgrid place, for one command; folder: where others find what it leaves. InfraError, at once:
     somebody has it."""
-    from harness.places import place_of  # noqa: PLC0415
+    from harness.lab.places import place_of  # noqa: PLC0415
     from harness.sharing.leases import Leases, key_of, locks_of  # noqa: PLC0415
 
     run = str(folder.resolve()) if folder is not None else ""
@@ -85,8 +85,8 @@ def ours(lab: LabConfig, board: BoardConfig, folder: Path | None = None) -> Iter
 @contextmanager
 def power_of(lab: LabConfig, board: BoardConfig) -> Iterator[PowerPort]:
     """A board's port, opened for one command: a relay keeps its level when the command ends, whatever `on_exit` says of runs."""
-    from harness.places import place_of  # noqa: PLC0415
-    from harness.places import power_of as opened  # noqa: PLC0415
+    from harness.lab.places import place_of  # noqa: PLC0415
+    from harness.lab.places import power_of as opened  # noqa: PLC0415
 
     if isinstance(board.power, GpioRelayPower):
         board = board.model_copy(update={"power": board.power.model_copy(update={"on_exit": "keep"})})
@@ -130,7 +130,7 @@ def switch_board(
 
 def _signs(lab: LabConfig, board: BoardConfig, port: PowerPort, folder: Path, stack: ExitStack) -> list[Sign]:
     """What can show that the board, not only its port, lost its power."""
-    from harness import places  # noqa: PLC0415
+    from harness.lab import places  # noqa: PLC0415
 
     signs: list[Sign] = []
     wire = lab.wire_of(board)
