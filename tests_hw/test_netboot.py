@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.boot.offer import differences as differences_of_offer
+from harness.boot.rootline import differences as differences_of_root
 from harness.boot.stages import STAGES
 from harness.masking import masked
 from harness.models import MODELS
@@ -70,6 +72,15 @@ def test_only_the_expected_servers_answer_dhcp(boot: Boot, server: Server) -> No
         pytest.skip("lab.yaml does not say which DHCP servers may answer (`dhcp:` of the server)")
     answered = {found for exchange in boot.dhcp for found in exchange.servers_seen}
     assert answered <= set(server.expected.dhcp)
+
+
+@pytest.mark.needs("dhcp")
+def test_the_offer_is_the_described_one(boot: Boot, server: Server) -> None:
+    """The firmware was told where its files are by the options, and by the kind of server, that lab.yaml describes."""
+    if server.expected.offer is None:
+        pytest.skip("lab.yaml does not say how DHCP tells where the files are (`offer:` of the server)")
+    last = [exchange for exchange in boot.dhcp if exchange.client == "firmware"][-1]
+    assert differences_of_offer(server.expected.offer, last.messages) == []
 
 
 @pytest.mark.needs("firmware")
@@ -164,6 +175,15 @@ def test_kernel_command_line_is_that_of_cmdline_txt(boot: Boot, server: Server) 
     assert not missing, f"not on the kernel's command line, or not in this order: {missing}"
 
 
+@pytest.mark.needs("login")
+def test_kernel_command_line_names_the_described_root(boot: Boot, server: Server) -> None:
+    """Server, path, target, volume and user on the kernel's command line are those of the description."""
+    if not server.expected.root_parts:
+        pytest.skip("lab.yaml does not say where the root file system comes from (`root:` of the server)")
+    assert boot.record.os is not None
+    assert differences_of_root(server.expected.root_parts, boot.record.os.cmdline or "") == []
+
+
 @pytest.mark.needs("root")
 def test_root_is_mounted_from_the_configured_server(boot: Boot, server: Server) -> None:
     """The root file system is the configured one, by what the wire shows and by what the system says."""
@@ -172,7 +192,9 @@ def test_root_is_mounted_from_the_configured_server(boot: Boot, server: Server) 
         pytest.skip("lab.yaml does not say where the root file system comes from (`root:` of the server)")
     root = boot.record.root
     assert root is not None, "no storage server was contacted"
-    assert root.server == wanted.root_server
+    assert root.server in wanted.root_servers
+    if root.protocol != "nfs":
+        assert set(root.servers) <= set(wanted.root_servers), "another portal or monitor was spoken to"
     if root.path is not None:
         assert root.path == wanted.root_source.partition(":")[2]
         assert root.status == 0
@@ -185,7 +207,7 @@ def test_root_is_what_the_system_says(boot: Boot, server: Server) -> None:
     if wanted.root_device is None:
         pytest.skip("lab.yaml does not say where the root file system comes from (`root:` of the server)")
     assert root is not None
-    assert root.source == wanted.root_device
+    assert wanted.is_root_device(root.source), f"/ is {root.source}, not {wanted.root_device}"
     if wanted.root_types:
         assert root.fstype in wanted.root_types
     options = (root.options or "").split(",")

@@ -12,14 +12,26 @@ class Expected(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ExpectedOffer(Expected):
+    """How DHCP should tell a board where its files are, as `offer:` of a server in lab.yaml; None: not judged."""
+
+    mode: Literal["lease", "proxy", "none"] = "lease"
+    option_43: str | None = None
+    option_66: str | None = None
+    option_67: str | None = None
+    siaddr: str | None = None
+
+
 class ExpectedServer(Expected):
     """The netboot server as lab.yaml or the rig describes it; None or empty: not known, not judged.
 
     dhcp: addresses of the servers that may answer (lease and proxy); tftp: the TFTP server's address; prefix: the
     directory that the board's files must come from ("91cdf03d/", "" for the TFTP root); root_kind: "nfs", "iscsi",
     "rbd" ...; root_source: e.g. "10.77.0.1:/srv/nfs/91cdf03d"; root_server: the address of its traffic; root_device: the
-    source of / in the running system's /proc/mounts, root_types: what its type may be there, root_options: what its
-    mount options must hold; boot_device: what is mounted on /boot/firmware or /boot there; http: the URL of the folder
+    source of / in the running system's /proc/mounts, which may end with a star, root_types: what its type may be there,
+    root_options: what its mount options must hold; root_servers: all addresses that its protocol may speak to at first (a portal,
+    the monitors); root_parts: what the kernel's command line should say of it (harness.boot.rootline);
+    boot_device: what is mounted on /boot/firmware or /boot there; http: the URL of the folder
     with boot.sig and boot.img, for a board that boots over HTTP; http_root: the web server's root folder.
     """
 
@@ -33,10 +45,20 @@ class ExpectedServer(Expected):
     root_device: str | None = None
     root_types: tuple[str, ...] = ()
     root_options: tuple[str, ...] = ()
+    root_servers: tuple[str, ...] = ()
+    root_parts: dict[str, str] = Field(default_factory=dict)
+    offer: ExpectedOffer | None = None
     boot_device: str | None = None
     cmdline: str | None = None
     http: str | None = None
     http_root: str | None = None
+
+    def is_root_device(self, source: str | None) -> bool:
+        """Whether a source of / is the expected one."""
+        wanted = self.root_device
+        if wanted is None or source is None:
+            return wanted is None
+        return source.startswith(wanted[:-1]) if wanted.endswith("*") else source == wanted
 
 
 class Expectation(Expected):

@@ -82,10 +82,12 @@ class MilestoneSeen(Part):
 
 class RootSeen(Part):
     """What the wire and the running system say of the root file system. source e.g. "10.77.0.1:/srv/nfs/91cdf03d"; fstype and
-    options as in /proc/mounts; boot_source: what is mounted on /boot/firmware or /boot."""
+    options as in /proc/mounts; boot_source: what is mounted on /boot/firmware or /boot; servers: all that
+    connections of the root's protocol went to (iSCSI portals, Ceph monitors)."""
 
     protocol: str | None = None
     server: str | None = None
+    servers: tuple[str, ...] = ()
     path: str | None = None
     status: int | None = None
     source: str | None = None

@@ -34,6 +34,9 @@ def root(ordered: Sequence[Event]) -> RootSeen | None:
     return RootSeen(
         protocol="nfs" if mount is not None else (first.protocol if first is not None else None),
         server=mount.server_ip if mount is not None else (first.server_ip if first is not None else None),
+        servers=tuple(
+            dict.fromkeys(c.server_ip for c in connects if first is not None and c.protocol == first.protocol)
+        ),
         path=path,
         status=status,
         source=values.get("root_source"),

@@ -61,16 +61,21 @@ def _tell(detail: ErrorDetails, spot: _Spot, tree: Tree) -> tuple[Position, Path
     if kind == "missing":
         return tree.at_key(path[:-1]), path, "is missing", f"add {_example(spot)}"
     if kind == "extra_forbidden":
-        word = str(path[-1])
-        if word in (known := getattr(spot.owner, "NOT_EMULATED", {})):
-            return tree.at_key(path), path[:-1], f"{word} is not emulated", f"remove it: {known[word]}"
-        return tree.at_key(path), path[:-1], f"unknown key {show(word)}", suggest(word, spot.owner.model_fields)
+        return tree.at_key(path), path[:-1], *_unknown(str(path[-1]), spot.owner)
     if kind.startswith("union_tag"):
         return _tag(given, spot, tree)
     here = tree.at_key(path) if spot.is_key else tree.at_value(path)
     if kind == "mistake":
         return here, path, detail["msg"], str(context.get("instead", ""))
     return here, path, *_value(detail, spot, tree)
+
+
+def _unknown(word: str, owner: type[BaseModel]) -> tuple[str, str]:
+    """What and instead, of a key that a section does not know, or knows well and does not take."""
+    for name, what in (("NOT_EMULATED", "is not emulated"), ("NOT_HERE", "does not belong here")):
+        if word in (known := getattr(owner, name, {})):
+            return f"{word} {what}", f"remove it: {known[word]}"
+    return f"unknown key {show(word)}", suggest(word, owner.model_fields)
 
 
 def _value(detail: ErrorDetails, spot: _Spot, tree: Tree) -> tuple[str, str]:  # noqa: PLR0911 - one per kind of value

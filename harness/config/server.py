@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.config.mistakes import plain, show, suggest
+from harness.config.mistakes import show, suggest
+from harness.config.roots import NfsSource, Root, filled, known_words
 from harness.config.values import AbsolutePath, Ipv4, Section, mistake
 
 #: Longest TFTP_PREFIX_STR (raspberrypi/documentation, eeprom-bootloader.adoc).
 _PREFIX_LENGTH = 32
 _PREFIX_WORDS = ("serial", "mac", "none")
-_PLACE_HOLDER = re.compile(r"\{([^{}]*)\}")
+#: A text in an answer of DHCP: an option has at most 255 octets.
+OfferText = Annotated[str, Field(min_length=1, max_length=255)]
 
 #: The topologies of the emulated lab (harness.servers.topologies).
 Topology = Literal[
@@ -67,29 +69,13 @@ def _prefix(value: str) -> str:
     return value
 
 
-def _source(value: str) -> str:
-    host, colon, path = value.partition(":/")
-    if not host or not colon or not path:
-        raise mistake(f"{show(value)} is not an NFS source", 'write "SERVER:/path", as in "10.0.0.2:/srv/nfs/{serial}"')
-    return _known_words(value)
-
-
-def _known_words(value: str) -> str:
-    for word in _PLACE_HOLDER.findall(value):
-        if word not in {"serial", "mac", "name"}:
-            raise mistake(
-                f"{show(value)} has the unknown place holder {{{plain(word)}}}", "known: {serial}, {mac}, {name}"
-            )
-    return value
-
-
 def _url(value: str) -> str:
     if not re.fullmatch(r"http://\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?/([^\s?#]*/)?", value):
         raise mistake(
             f"{show(value)} is not the URL of a folder by address",
             'write "http://10.0.0.2/net_install/", with its last slash: a bootloader knows no names and no HTTPS here',
         )
-    return _known_words(value)
+    return known_words(value)
 
 
 class Tftp(Section):
@@ -114,14 +100,30 @@ class Http(Section):
     """The server's root folder, when it is on this host: what was delivered is then compared with the files in it."""
 
 
-class NfsRoot(Section):
-    """A root file system over NFS."""
+class Offer(Section):
+    """How the boards learn from DHCP where their files are. Only what is described is judged."""
 
-    kind: Literal["nfs"]
-    """`nfs`."""
-    source: Annotated[str, AfterValidator(_source)] = Field(examples=["10.0.0.2:/srv/nfs/{serial}"])
-    """Server and path as the kernel command line has them; {serial}, {mac} (with dashes) and {name} stand for the
-    board's."""
+    mode: Literal["lease", "proxy", "none"] = "lease"
+    """Who tells it: `lease`, the server that gives the address; `proxy`, a proxy DHCP server beside one that gives addresses
+    and knows nothing of network boot; `none`, nobody: the boards have TFTP_IP in their EEPROM."""
+    option_43: OfferText | None = Field(default=None, examples=["Raspberry Pi Boot"])
+    """Text that option 43 must hold, in a menu of PXE's or bare. Boot ROMs of the 2B and 3B want three spaces behind it."""
+    option_66: OfferText | None = Field(default=None, examples=["10.0.0.2"])
+    """Option 66, the TFTP server's name: a Pi takes an address only."""
+    option_67: OfferText | None = Field(default=None, examples=["start4.elf"])
+    """Option 67, the boot file's name, which no Pi reads."""
+    siaddr: Ipv4 | None = Field(default=None, examples=["10.0.0.2"])
+    """The header's field siaddr, "next server"."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Offer":
+        told = {"option_43", "option_66", "option_67", "siaddr"} & self.model_fields_set
+        if self.mode == "none" and told:
+            raise mistake(
+                f"mode: none says that nobody tells the boards where their files are, but {sorted(told)[0]}: is there",
+                "remove it, or write mode: lease or mode: proxy",
+            )
+        return self
 
 
 class ExternalServer(Section):
@@ -131,12 +133,25 @@ class ExternalServer(Section):
     """`external`."""
     dhcp: list[Ipv4] = Field(default_factory=list, max_length=16, examples=[["10.0.0.1"]])
     """Addresses of all DHCP servers that may answer, proxies too; an answer from any other is a finding."""
+    offer: Offer | None = Field(default=None, examples=[{"mode": "proxy", "option_43": "Raspberry Pi Boot"}])
+    """How the boards learn where their files are."""
     tftp: Tftp | None = Field(default=None, examples=[{"address": "10.0.0.2"}])
     """TFTP server."""
     http: Http | None = Field(default=None, examples=[{"url": "http://10.0.0.2/{serial}/"}])
     """Web server, for boards that boot over HTTP."""
-    root: NfsRoot | None = Field(default=None, examples=[{"kind": "nfs", "source": "10.0.0.2:/srv/nfs/{serial}"}])
-    """Root file system."""
+    root: Root | None = Field(default=None, examples=[{"kind": "nfs", "source": "10.0.0.2:/srv/nfs/{serial}"}])
+    """Root file system: over NFS, on an iSCSI disk, or on a Ceph RBD volume."""
+    boot_folder: NfsSource | None = Field(default=None, examples=["10.0.0.2:/srv/tftp/{serial}"])
+    """What the boards mount on /boot/firmware or /boot over NFS: the folder that TFTP serves them."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ExternalServer":
+        if self.offer is not None and self.offer.mode == "proxy" and len(self.dhcp) == 1:
+            raise mistake(
+                "offer: mode: proxy takes two DHCP servers, one with addresses and the proxy, and dhcp: names one",
+                "add the other's address to dhcp:, or write mode: lease",
+            )
+        return self
 
     def prefix_for(self, *, serial_number: str, mac: str) -> str | None:
         """Folder that the board's files should come from, with its slash; "" for the TFTP root, None when unknown."""
@@ -145,19 +160,21 @@ class ExternalServer(Section):
         words = {"serial": f"{serial_number}/", "mac": f"{mac.replace(':', '-')}/", "none": ""}
         return words.get(self.tftp.prefix, self.tftp.prefix)
 
-    def root_source_for(self, *, serial_number: str, mac: str, name: str) -> str | None:
-        """`root.source` with the board's own values in it; None when no root is described."""
-        return _filled(self.root.source, serial_number, mac, name) if self.root is not None else None
+    def root_for(self, *, serial_number: str, mac: str, name: str) -> Root | None:
+        """`root` with the board's own values in it; None when no root is described."""
+        if self.root is None:
+            return None
+        texts = {key: value for key, value in self.root.model_dump().items() if isinstance(value, str)}
+        own = {key: filled(text, serial_number=serial_number, mac=mac, name=name) for key, text in texts.items()}
+        return self.root.model_copy(update=own)
+
+    def boot_folder_for(self, *, serial_number: str, mac: str, name: str) -> str | None:
+        """`boot_folder` with the board's own values in it; None when none is described."""
+        return filled(self.boot_folder, serial_number=serial_number, mac=mac, name=name) if self.boot_folder else None
 
     def http_for(self, *, serial_number: str, mac: str, name: str) -> str | None:
         """`http.url` with the board's own values in it; None when no web server is described."""
-        return _filled(self.http.url, serial_number, mac, name) if self.http is not None else None
-
-
-def _filled(text: str, serial_number: str, mac: str, name: str) -> str:
-    own = {"serial": serial_number, "mac": mac.replace(":", "-"), "name": name}
-    # Not str.format: a source is the user's text, and format reads attributes and makes fields of any width.
-    return _PLACE_HOLDER.sub(lambda match: own[match[1]], text)
+        return filled(self.http.url, serial_number=serial_number, mac=mac, name=name) if self.http else None
 
 
 Server = Annotated[EmulatedServer | ExternalServer, Field(discriminator="kind")]

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from harness.config import ExternalServer
+from harness.config.roots import NfsRoot
 from harness.inspection.seen import Seen
 
 _TFTP, _NFS = 69, 2049
@@ -30,7 +31,7 @@ def look_at_server(server: ExternalServer, row: Seen, *, tftp_port: int = _TFTP,
             missing.append(f"no answer by TFTP from {server.tftp.address} within {_ANSWER * _TRIES:g} s")
         else:
             parts.append(f"TFTP answers ({said})")
-    if server.root is not None:
+    if isinstance(server.root, NfsRoot):
         host = server.root.source.partition(":")[0]
         try:
             socket.create_connection((host, nfs_port), _ANSWER).close()

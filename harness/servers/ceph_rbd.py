@@ -85,6 +85,7 @@ class CephRbd(Topology):
             tftp_server=netboot,
             tftp_prefix=board.folder,
             boot_option="43",
+            proxy=True,
             root_kind="rbd",
             root_server=storage,
             root_source=f"{storage}:{self.volume(board)}",

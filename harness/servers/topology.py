@@ -35,7 +35,8 @@ class Host:
 class ServerFacts:
     """What is true of a topology's server for one board, in the words of a lab.yaml's `server:`.
 
-    dhcp_servers: all that may answer a DISCOVER, proxies too. boot_option: the DHCP option that marks the offer, "43" or "66".
+    dhcp_servers: all that may answer a DISCOVER, proxies too. boot_option: the DHCP option that marks the offer, "43" or "66";
+    proxy: a proxy DHCP server's, beside one that gives addresses.
     root_kind: "nfs", "iscsi" or "rbd". root_server: the address that storage traffic goes to. root_source: "10.77.0.1:/srv/nfs/
     5ce8a2f1" or, of a block device, what the kernel's command line has for it. root_device: the source of / in the running
     board's /proc/mounts, root_types the file system types that it may have there, root_options what its mount options hold.
@@ -54,6 +55,7 @@ class ServerFacts:
     root_options: tuple[str, ...] = ()
     boot_device: str | None = None
     http: str = ""
+    proxy: bool = False
 
     def with_http(self, url: str) -> "ServerFacts":
         """The same for a board that takes boot.sig and boot.img from below this URL, which ends with a slash."""

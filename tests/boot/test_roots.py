@@ -42,3 +42,13 @@ def test_what_the_system_says_of_its_mounts() -> None:
     found = seen(*(stream.line(40, 7, "probe.value", key=key, value=value) for key, value in told.items()))
     assert (found.source, found.fstype, found.options, found.boot_source) == tuple(told.values())
     assert seen(stream.line(40, 7, "probe.value", key="boot_source", value=""), mount(1, "/")).boot_source is None
+
+
+def test_every_monitor_that_the_board_spoke_to_is_on_the_record() -> None:
+    found = seen(
+        connect(20, "ceph", "10.77.0.3", 6789),
+        connect(21, "ceph", "10.77.0.4", 3300),
+        connect(22, "ceph", "10.77.0.3", 3300),
+        connect(30, "nfs", "10.77.0.2", 2049),
+    )
+    assert found.servers == ("10.77.0.3", "10.77.0.4")

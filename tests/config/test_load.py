@@ -16,6 +16,7 @@ from harness.config import (
     load,
     loads,
 )
+from harness.config.roots import NfsRoot
 from harness.models import MODELS
 from tests.config.samples import GOOD, REAL, changed
 
@@ -87,7 +88,9 @@ def test_a_real_lab() -> None:
     assert isinstance(server, ExternalServer)
     own = {"serial_number": board.serial_number, "mac": board.mac}
     assert server.prefix_for(**own) == "e4-5f-01-09-02-f7/"
-    assert server.root_source_for(**own, name=board.name) == "10.0.0.2:/srv/nfs/91cdf03d-b"
+    root = server.root_for(**own, name=board.name)
+    assert isinstance(root, NfsRoot)
+    assert root.source == "10.0.0.2:/srv/nfs/91cdf03d-b"
     assert loads(REAL).with_speed(7.0).boards["b"].speed == 1.0, "nothing makes a real board faster"
 
 
