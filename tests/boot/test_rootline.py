@@ -5,7 +5,7 @@ import pytest
 
 from harness.boot.rootline import differences, root_of
 
-SECRET = "iscsi_password=very-secret-1"
+HIDDEN = "iscsi_password=very-secret-1"
 TARGET = "iqn.2026-01.lab:board:1"
 
 
@@ -16,7 +16,7 @@ TARGET = "iqn.2026-01.lab:board:1"
         ("root=/dev/nfs nfsroot=/srv/nfs/a,vers=3 ip=dhcp", {"path": "/srv/nfs/a"}),
         ("root=nfs:10.0.0.2:/srv/a:vers=3", {"server": "10.0.0.2", "path": "/srv/a:vers=3"}),
         (
-            f"iscsi_target_name={TARGET} iscsi_target_ip=10.0.0.5 iscsi_initiator=i iscsi_username=u " + SECRET,
+            f"iscsi_target_name={TARGET} iscsi_target_ip=10.0.0.5 iscsi_initiator=i iscsi_username=u " + HIDDEN,
             {"server": "10.0.0.5", "target": TARGET, "initiator": "i", "user": "u"},
         ),
         (f"netroot=iscsi:10.0.0.5::3260:1:{TARGET}", {"server": "10.0.0.5", "lun": "1", "target": TARGET}),
