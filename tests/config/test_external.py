@@ -5,7 +5,7 @@ import pytest
 
 from harness.boot.expect import ExpectedServer
 from harness.config import ExternalServer, loads
-from harness.served import of_lab
+from harness.lab.served import of_lab
 from tests.config.samples import REAL, one
 
 pytestmark = pytest.mark.usefixtures("relay")
