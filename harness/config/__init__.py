@@ -10,34 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.config.board import BoardConfig
+    from harness.config.console import EmulatedConsole, SerialConsole
+    from harness.config.gear import EmulatedPower, Login, PluginPower
     from harness.config.index import BoardBrief, board_index
-    from harness.config.lab import (
-        BoardConfig,
-        EmulatedConsole,
-        EmulatedPower,
-        EmulatedServer,
-        EmulatedWire,
-        ExternalServer,
-        InterfaceWire,
-        LabConfig,
-        Login,
-        PluginPower,
-        SerialConsole,
-        SshWire,
-    )
+    from harness.config.lab import LabConfig
     from harness.config.mistakes import LabFileError, Mistake
     from harness.config.reader import load, loads
     from harness.config.secret import Secret, SecretSource
+    from harness.config.server import EmulatedServer, ExternalServer
+    from harness.config.wire import EmulatedWire, InterfaceWire, SshWire
 
 _HOME = {
     "BoardBrief": "index",
+    "BoardConfig": "board",
+    "EmulatedConsole": "console",
+    "EmulatedPower": "gear",
+    "EmulatedServer": "server",
+    "EmulatedWire": "wire",
+    "ExternalServer": "server",
+    "InterfaceWire": "wire",
+    "LabConfig": "lab",
+    "LabFileError": "mistakes",
+    "Login": "gear",
+    "Mistake": "mistakes",
+    "PluginPower": "gear",
+    "Secret": "secret",
+    "SecretSource": "secret",
+    "SerialConsole": "console",
+    "SshWire": "wire",
     "board_index": "index",
     "load": "reader",
     "loads": "reader",
-    "LabFileError": "mistakes",
-    "Mistake": "mistakes",
-    "Secret": "secret",
-    "SecretSource": "secret",
 }
 
 __all__ = [
@@ -65,8 +69,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'lab')}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
