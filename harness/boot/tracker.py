@@ -9,7 +9,6 @@ begin where the one before ended, so that no second of a boot is left out of the
 from collections.abc import Mapping, Sequence
 
 from harness.boot import restart
-from harness.boot.dhcp import names_server
 from harness.boot.events import (
     Began,
     DhcpMessage,
@@ -27,7 +26,7 @@ from harness.boot.events import (
     TransferStarted,
 )
 from harness.boot.expect import Expectation
-from harness.boot.identity import sender
+from harness.boot.lease import Lease
 from harness.boot.loss import Loss
 from harness.boot.marks import (
     CONSOLE_ENDS,
@@ -50,9 +49,7 @@ class StageTracker:
         self.marks = Marks()
         self._loss = Loss(self.marks)
         self._last_transfer: tuple[float, Evidence] | None = None
-        self._client: str | None = None
-        self._xids: set[int] = set()
-        self._offers: list[DhcpMessage] = []
+        self._lease = Lease(self.marks)
         self._kernel: tuple[float, Evidence] | None = None
         self._going_down = False
         self._wanted = STAGES[: STAGES.index(expectation.until) + 1]
@@ -120,7 +117,7 @@ class StageTracker:
                     "link", event.t, Evidence(source="packet", ref=event.packet, t=event.t, text="first frame")
                 )
             case DhcpMessage():
-                self._dhcp(event)
+                self._lease.told(event)
             case TransferStarted() | HttpAsked():
                 self._asked(event)
             case TransferEnded(transfer=one) if one.complete:
@@ -180,36 +177,6 @@ class StageTracker:
             mark.evidence.append(evidence)
         return evidence is not None
 
-    def _dhcp(self, message: DhcpMessage) -> None:
-        if self.marks["firmware"].done or not self._of_firmware(message):
-            return
-        mark = self.marks["dhcp"]
-        evidence = Evidence(source="packet", ref=message.packet, t=message.t, text=f"DHCP {message.type}")
-        if message.from_client:
-            self._xids.add(message.xid)
-            self.marks.end("link", message.t, evidence)
-            if mark.start is None:
-                mark.start = message.t
-                mark.evidence.append(evidence)
-        elif message.type in {"OFFER", "BOOTREPLY"}:
-            self._offers = [*self._offers[-7:], message]
-            if len(mark.evidence) < 6:
-                mark.evidence.append(evidence)
-        elif message.type == "ACK" and not mark.done:
-            mark.end = message.t
-            mark.evidence.append(evidence)
-        elif message.type == "NAK":
-            mark.evidence.append(evidence)
-
-    def _of_firmware(self, message: DhcpMessage) -> bool:
-        """An exchange of the board's first bootloader; an answer belongs to it by its xid."""
-        if not message.from_client or message.xid in self._xids:
-            return message.xid in self._xids
-        kind = sender(message).kind
-        if self._client is None and kind != "os":
-            self._client = kind
-        return kind == self._client
-
     def _asked(self, event: TransferStarted | HttpAsked) -> None:
         mark = self.marks["firmware"]
         where = f"http://{event.server_ip}:{event.server_port}" if isinstance(event, HttpAsked) else ""
@@ -221,26 +188,11 @@ class StageTracker:
         if mark.start is None:
             mark.start = event.t
             mark.evidence.append(evidence)
-        dhcp = self.marks["dhcp"]
-        if not dhcp.done:
-            # A boot ROM sends no REQUEST: the OFFER that it took is the last one before its first file.
-            offers = [offer for offer in reversed(self._offers) if names_server(offer) == event.server_ip]
-            offer = next(iter(offers or self._offers[::-1]), None)
-            self.marks.end("link", event.t, evidence)
-            if offer is not None:
-                dhcp.end = offer.t
-                if all(one.ref != offer.packet for one in dhcp.evidence):
-                    text = f"DHCP {offer.type} of {offer.src_ip}"
-                    dhcp.evidence.append(Evidence(source="packet", ref=offer.packet, t=offer.t, text=text))
-                dhcp.note = "no ACK: the file request shows that the OFFER was taken"
-            else:
-                dhcp.end = event.t
-                dhcp.inferred = True
-                dhcp.note = "no DHCP on the wire: a static address, or the capture began late"
+        self._lease.used(event, evidence)
 
     def _strange(self, asked_by: str) -> bool:
         """Whether another program than the board's first bootloader asks."""
-        return asked_by in STRANGERS and asked_by != self._client and self.marks["firmware"].start is not None
+        return asked_by in STRANGERS and asked_by != self._lease.client and self.marks["firmware"].start is not None
 
     def _delivered(self, t: float, file: TftpTransfer | HttpFetch, *, last: bool) -> None:
         """A file is there; last: it is the one after which a firmware asks for nothing more."""

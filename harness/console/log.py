@@ -25,12 +25,10 @@ from harness.console.milestones import Milestones
 from harness.console.port import BAUD, Opener, open_port
 from harness.console.reader import GATHER, Reader
 from harness.console.sending import Pace
-from harness.console.tap import Tap, unfinished
+from harness.console.tap import Copies, Tap
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError
 from harness.masking import Masker
-
-_TAIL = 64 * 1024
 
 _T = TypeVar("_T")
 
@@ -74,8 +72,7 @@ class ConsoleLog:
         self._gaps: list[ConsoleGap] = []
         self._rates: list[Rate] = []
         self._new_rates: deque[tuple[float, int]] = deque()
-        self._tail = bytearray()
-        self._taps: list[Tap] = []
+        self._copies = Copies()
         self._probes: dict[str, str] = {}
         self._changed = threading.Condition()
         self._disk_error = False
@@ -154,19 +151,16 @@ class ConsoleLog:
     def tap(self) -> Tap:
         """A copy of all octets from now on, after those of the line that is not finished yet (`unfinished`): a prompt, say."""
         with self._changed:
-            tap = Tap(unfinished(bytes(self._tail[-8192:])))
-            self._taps.append(tap)
-        return tap
+            return self._copies.tap()
 
     def untap(self, tap: Tap) -> None:
-        with self._changed, contextlib.suppress(ValueError):
-            self._taps.remove(tap)
+        with self._changed:
+            self._copies.untap(tap)
 
     def tail(self, characters: int = 2000) -> str:
         """The last of what came, cleaned, for a message or a person."""
         with self._changed:
-            raw = bytes(self._tail[-4 * characters :])
-        return "\n".join(clean(line).rstrip() for line in raw.split(b"\n"))[-characters:]
+            return self._copies.tail(characters)
 
     @property
     def name(self) -> str:
@@ -227,12 +221,7 @@ class ConsoleLog:
             self._lines(self._splitter.feed(t, data))
         self._note_rates()
         with self._changed:
-            for _, data in batch:
-                self._tail += data
-                for tap in self._taps:
-                    tap.put(data)
-            if len(self._tail) > 2 * _TAIL:
-                del self._tail[:-_TAIL]
+            self._copies.put(data for _, data in batch)
             self._changed.notify_all()
 
     def parted(self, kind: Literal["gap", "back"], reason: str) -> None:
@@ -263,8 +252,7 @@ class ConsoleLog:
         if self._files is not None:
             self._files.close()
         with self._changed:
-            for tap in self._taps:
-                tap.put(None)
+            self._copies.over()
             self._changed.notify_all()
         for call in self._after:
             with contextlib.suppress(Exception):

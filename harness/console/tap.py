@@ -3,8 +3,12 @@
 
 import contextlib
 import queue
+from collections.abc import Iterable
 
-from harness.console.text import PRINTK
+from harness.console.text import PRINTK, clean
+
+#: Octets of the end that are kept for those who come later.
+_TAIL = 64 * 1024
 
 
 class Tap:
@@ -52,3 +56,37 @@ def unfinished(tail: bytes) -> bytes:
             return tail[begin:]
         end = begin
     return b""
+
+
+class Copies:
+    """The end of what came, and who has a copy of what comes. Not for several threads: the console's lock is around it."""
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._taps: list[Tap] = []
+
+    def put(self, chunks: Iterable[bytes]) -> None:
+        for data in chunks:
+            self._tail += data
+            for tap in self._taps:
+                tap.put(data)
+        if len(self._tail) > 2 * _TAIL:
+            del self._tail[:-_TAIL]
+
+    def over(self) -> None:
+        """Nothing comes any more."""
+        for tap in self._taps:
+            tap.put(None)
+
+    def tap(self) -> Tap:
+        tap = Tap(unfinished(bytes(self._tail[-8192:])))
+        self._taps.append(tap)
+        return tap
+
+    def untap(self, tap: Tap) -> None:
+        with contextlib.suppress(ValueError):
+            self._taps.remove(tap)
+
+    def tail(self, characters: int) -> str:
+        raw = bytes(self._tail[-4 * characters :])
+        return "\n".join(clean(line).rstrip() for line in raw.split(b"\n"))[-characters:]

@@ -53,7 +53,8 @@ def _secret(source: SecretSource | None) -> Secret | None:
 
 def _poe(config: PoeSnmpPower) -> PowerPort:
     from harness.power.poe_snmp import PoeSnmpPort  # noqa: PLC0415
-    from harness.power.snmp import Agent, Credentials  # noqa: PLC0415
+    from harness.power.snmp import Agent  # noqa: PLC0415
+    from harness.power.snmp_credentials import Credentials  # noqa: PLC0415
 
     credentials = Credentials(
         version=config.version,

@@ -5,47 +5,16 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeVar
 
-from harness.config import Secret
-from harness.errors import ConfigError, InfraError
+from harness.errors import InfraError
 from harness.power.poe_mib import Oid
 from harness.power.port import Refused, Silent
+from harness.power.snmp_credentials import Credentials
 from harness.power.snmp_socket import SocketMaker, target_over
 from harness.power.switched import words
 
 _T = TypeVar("_T")
-
-#: Characters of a v3 passphrase (RFC 3414, section 11.2).
-_SHORTEST = 8
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """version "1", "2c": community. "3": user, and a key each for authentication and privacy, or None for without."""
-
-    version: Literal["1", "2c", "3"] = "2c"
-    community: Secret | None = field(default=None, repr=False)
-    user: str = ""
-    auth: str = "SHA-256"
-    auth_key: Secret | None = field(default=None, repr=False)
-    privacy: str = "AES"
-    privacy_key: Secret | None = field(default=None, repr=False)
-    context: str = ""
-
-    def __post_init__(self) -> None:
-        for name, key in (("authentication", self.auth_key), ("privacy", self.privacy_key)):
-            if key is not None and len(key.reveal()) < _SHORTEST:
-                raise ConfigError(
-                    f"the SNMPv3 {name} key has fewer than {_SHORTEST} characters",
-                    remedy="RFC 3414 wants 8 at least, and agents refuse less: correct the variable or file",
-                )
-
-    @property
-    def secrets(self) -> list[str]:
-        return [secret.reveal() for secret in (self.community, self.auth_key, self.privacy_key) if secret is not None]
-
 
 _V = TypeVar("_V")
 _Read = Callable[[Any, Any], dict[Oid, _V]]
@@ -163,7 +132,7 @@ class Agent:
         limit = (self.timeout + 0.5) * (self.retries + 1) * (3 if mine.version == "3" else 1)
         try:
             indication, status, _index, answer = await asyncio.wait_for(
-                send(engine, self._user(api), target, context, *asked, lookupMib=False), limit
+                send(engine, mine.user_data(api), target, context, *asked, lookupMib=False), limit
             )
         except TimeoutError:
             raise Silent(self._nothing()) from None
@@ -174,35 +143,6 @@ class Agent:
         if int(status):
             self._failed(int(status))
         return read(api, answer)
-
-    def _user(self, api: Any) -> Any:
-        mine = self._credentials
-        if mine.version != "3":
-            community = mine.community.reveal() if mine.community is not None else "public"
-            return api.CommunityData(community, mpModel=0 if mine.version == "1" else 1)
-        auth = mine.auth_key
-        privacy = mine.privacy_key
-        protocols: Mapping[str, Any] = {
-            "MD5": api.USM_AUTH_HMAC96_MD5,
-            "SHA": api.USM_AUTH_HMAC96_SHA,
-            "SHA-224": api.USM_AUTH_HMAC128_SHA224,
-            "SHA-256": api.USM_AUTH_HMAC192_SHA256,
-            "SHA-384": api.USM_AUTH_HMAC256_SHA384,
-            "SHA-512": api.USM_AUTH_HMAC384_SHA512,
-            "DES": api.USM_PRIV_CBC56_DES,
-            "AES": api.USM_PRIV_CFB128_AES,
-            "AES-192": api.USM_PRIV_CFB192_AES_BLUMENTHAL,
-            "AES-256": api.USM_PRIV_CFB256_AES_BLUMENTHAL,
-            "AES-192-Cisco": api.USM_PRIV_CFB192_AES,
-            "AES-256-Cisco": api.USM_PRIV_CFB256_AES,
-        }
-        return api.UsmUserData(
-            mine.user,
-            authKey=auth.reveal() if auth is not None else None,
-            privKey=privacy.reveal() if privacy is not None else None,
-            authProtocol=protocols[mine.auth] if auth is not None else api.USM_AUTH_NONE,
-            privProtocol=protocols[mine.privacy] if privacy is not None else api.USM_PRIV_NONE,
-        )
 
     def _indicated(self, indication: Any) -> None:
         name, told = type(indication).__name__, words(str(indication), self._credentials.secrets)

@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.config import Secret
 from harness.power.poe_snmp import PoeSnmpPort
 from harness.power.port import PowerPort, Timing
-from harness.power.snmp import Agent, Credentials
+from harness.power.snmp import Agent
+from harness.power.snmp_credentials import Credentials
 from harness.servers.rig import CLIENT, Rig
 from harness.servers.services.poe_switch import SNMP_PORT, PoePort, PoeSwitch
 

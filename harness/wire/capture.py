@@ -283,23 +283,11 @@ class Capture:
         known = self._place.explain(said, status) or tcpdump.refused(
             said, self.interface, self.filter, self._place.name
         )
-        return known or InfraError(
-            f"tcpdump does not listen on {self.interface}{self._place.on} within {self._listen_timeout:g} s: "
-            + tcpdump.last_words(said),
-            remedy=f"try `{' '.join(self._argv[:3])}` by hand{self._place.on}",
-        )
+        return known or tcpdump.mute(said, self._argv, self.interface, self._place.on, self._listen_timeout)
 
     def _died(self, status: int | None) -> HarnessError:
         known = self._place.explain(self._talk.said, status)
-        if known is not None:
-            return known
-        how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
-        return InfraError(
-            f"tcpdump on {self.interface}{self._place.on} {how} in the middle of the boot: "
-            + tcpdump.last_words(self._talk.said),
-            place=str(self.path),
-            remedy="see whether the interface went away or somebody ended tcpdump",
-        )
+        return known or tcpdump.died(self._talk.said, status, self.interface + self._place.on, self.path)
 
 
 def _stream_error(error: Exception, capture: Capture) -> HarnessError:

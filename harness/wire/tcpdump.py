@@ -13,6 +13,8 @@ options, and why:
 """
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from harness.errors import ConfigError, HarnessError, InfraError
 from harness.wire.text import shown
@@ -105,3 +107,21 @@ def refused(said: str, interface: str, filter_text: str, host: str = "") -> Harn
     if "syntax error" in text or "filter expression" in text:
         return ConfigError(f"the capture filter is wrong: {words}", place=filter_text, remedy="see `man pcap-filter`")
     return None
+
+
+def mute(said: str, argv: Sequence[str], interface: str, on: str, timeout: float) -> InfraError:
+    """It runs, and has not said within `timeout` seconds that it listens. on: " on bench-pi", "" for here."""
+    return InfraError(
+        f"tcpdump does not listen on {interface}{on} within {timeout:g} s: {last_words(said)}",
+        remedy=f"try `{' '.join(argv[:3])}` by hand{on}",
+    )
+
+
+def died(said: str, status: int | None, where: str, file: Path) -> InfraError:
+    """It listened, and ended unasked with `status` (negative: the signal; None: it was made to). where: "eth1 on bench-pi"."""
+    how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
+    return InfraError(
+        f"tcpdump on {where} {how} in the middle of the boot: {last_words(said)}",
+        place=str(file),
+        remedy="see whether the interface went away or somebody ended tcpdump",
+    )

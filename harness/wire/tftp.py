@@ -9,11 +9,11 @@ from harness.boot.events import Event, TransferStarted
 from harness.wire import scapy_read
 from harness.wire.clients import FIRMWARE, Habits, asked_by
 from harness.wire.text import mac_text
-from harness.wire.transfer import ACK, DATA, ERROR, OACK, Transfer, Wrong, opcode
+from harness.wire.tftp_opcode import ACK, DATA, ERROR, OACK, RRQ, WRQ, opcode
+from harness.wire.transfer import Transfer, Wrong
 from harness.wire.udp import Datagram
 
 PORT = 69
-RRQ, WRQ = 1, 2
 
 MAX_OPEN = 256
 """Transfers followed at a time; a Pi has one. Above it the oldest is given up: a flood of requests costs no memory."""

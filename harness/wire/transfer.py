@@ -7,7 +7,6 @@ DATA and ACK of a boot, so the lock-step case takes the shortest way.
 """
 
 import hashlib
-import struct
 from collections.abc import Callable
 from typing import Literal
 
@@ -16,9 +15,8 @@ from harness.boot.record import TftpTransfer
 from harness.wire import scapy_read
 from harness.wire.scapy_read import Malformed, Request
 from harness.wire.text import decimal
+from harness.wire.tftp_opcode import ACK, DATA, ERROR, OACK
 from harness.wire.udp import Datagram
-
-DATA, ACK, ERROR, OACK = 3, 4, 5, 6
 
 PROGRESS_EVERY = 0.25
 """Seconds of packet time between two progress events of a transfer."""
@@ -37,7 +35,6 @@ _MAX_WINDOW = 256
 """Blocks of a window that are kept until they are acknowledged; larger ones are not seen in practice (RFC 7440: 64)."""
 
 _PROBE_TEXTS = frozenset({"early terminate", "tftp aborted"})  # the Pi's firmware; iPXE when it asks for the size
-_OPCODE = struct.Struct("!HH")
 
 Wrong = Callable[[int, str], None]
 Ended = Callable[["Transfer"], None]
@@ -290,16 +287,3 @@ class Transfer:
             )
         )
         self._ended(self)
-
-
-def opcode(packet: Datagram) -> tuple[int, int]:
-    """(opcode, second word) of a datagram; raises Malformed when the capture holds fewer than four octets.
-
-    An OACK may have no more than its opcode: atftpd 0.8 agrees to nothing in this way.
-    """
-    if packet.size == 2 and packet.data[packet.start : packet.start + 2] == b"\0\x06":
-        return OACK, 0
-    if packet.size < 4 or len(packet.data) < packet.start + 4:
-        raise Malformed(f"TFTP packet of {packet.size} octets")
-    op, word = _OPCODE.unpack_from(packet.data, packet.start)
-    return op, word

@@ -23,7 +23,8 @@ from harness.power.poe_mib import DISABLE, ENABLE, Oid, Port
 from harness.power.poe_snmp import PoeSnmpPort
 from harness.power.port import Refused, Silent, Timing
 from harness.power.program import Result, Runner
-from harness.power.snmp import Agent, Credentials
+from harness.power.snmp import Agent
+from harness.power.snmp_credentials import Credentials
 from harness.power.usb_hub import UsbHubPort
 from harness.power.web import Site
 

@@ -6,7 +6,7 @@ import pytest
 from harness.config import Secret
 from harness.errors import ConfigError
 from harness.power.poe_mib import Port, Reading
-from harness.power.snmp import Credentials
+from harness.power.snmp_credentials import Credentials
 
 
 def test_keys_that_no_agent_takes_are_told_before_anything_is_sent() -> None:

@@ -17,7 +17,8 @@ from harness.power.evidence import Evidence
 from harness.power.journal import JournaledPort, PowerJournal
 from harness.power.poe_snmp import PoeSnmpPort
 from harness.power.port import Timing
-from harness.power.snmp import Agent, Credentials
+from harness.power.snmp import Agent
+from harness.power.snmp_credentials import Credentials
 
 from .snmpd import AUTH, COMMUNITY, PRIVACY, Switch, free_port, snmpd
 
