@@ -6,12 +6,12 @@ least that any client has to do. The board makes and checks every octet of its E
 same dnsmasq behind the same bridge and cable for blocks of 1468 octets, in turns. Prints medians and the ratio of speeds;
 exit code 1 when the board has less than 0.8 of the C client's. Needs root, dnsmasq and gcc.
 
-Seen on a busy machine with two processors (load 3), by rounds, in four runs: the EEPROM's stage 0.61 to 0.74 of the C
-client's speed, start4.elf's 0.51 to 0.98. The EEPROM's checks the UDP checksum of each block, 2.5 us in Python, which the
-kernel does for C. Polling without sleep before each block made both slower, 0.37 to 0.69: it takes the processor that the
-server needs. Of the 24 us that a block takes when little else runs, the board's process has 3 (start4.elf) to 5 us in Python and
-9 us in the kernel. Answering more blocks in a row than 16 changed nothing. A read that sleeps in the kernel, instead of poll and
-read, took 9 and 12 % off the best times of the two stages, but has no time-out on a tap.
+The board has a process to itself, as in the lab, and so its reads sleep in the kernel (harness/emulator/tick.py). Seen on a
+machine with two processors, by rounds, both ways of reading in turns: at load 7 to 11 the EEPROM's stage had 0.81 of the C
+client's speed (0.76 with poll and read), start4.elf's 1.01 (0.74). Best times at load 2: 0.65 and 0.58 s against 0.73 and 0.70 s
+with poll and read, and 0.50 s of the C client. What is left is Python, 2 us (start4.elf) to 4 us of a block: the EEPROM's stage
+checks the UDP checksum, which the kernel does for C. Polling without sleep before each block made all slower: it takes the
+processor that the server needs. Answering more blocks in a row than 16 changed nothing.
 """
 
 import argparse

@@ -27,6 +27,7 @@ from harness.emulator.settings import load
 from harness.emulator.stack import START4
 from harness.emulator.tftp import Transfer
 from harness.emulator.tftp_message import Limits, Server
+from harness.emulator.tick import Tick
 
 _FILE = "forty.bin"
 _BYTES = 40_000_000
@@ -34,8 +35,12 @@ _SERVER = bytes((10, 77, 0, 1))
 
 
 def client(config: Path, results: Path, stage: str) -> None:
-    """One download by an emulated board; writes the seconds that it took."""
-    loop = Loop()
+    """One download by an emulated board that has its process to itself; writes the seconds that it took."""
+    with Tick() as tick:
+        _run(Loop(tick), config, results, stage)
+
+
+def _run(loop: Loop, config: Path, results: Path, stage: str) -> None:
 
     def finish(seconds: float, transfer: Transfer) -> None:
         outcome = {

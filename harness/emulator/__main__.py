@@ -19,7 +19,10 @@ from harness.emulator.handover import write_json
 from harness.emulator.loop import Loop
 from harness.emulator.pi import VirtualPi
 from harness.emulator.settings import Settings
+from harness.emulator.tick import Tick
 from harness.errors import ConfigError, HarnessError, InfraError
+
+_ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 def main(arguments: list[str]) -> int:
@@ -40,8 +43,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _play(boards: list[Settings]) -> None:
-    loop = Loop()
     with ExitStack() as stack:
+        # Among several, one board's sleep would hold up the others'.
+        loop = Loop(stack.enter_context(Tick()) if len(boards) == 1 else None)
         stack.callback(loop.close)
         _end_on_signals(loop, stack)
         for board in boards:
@@ -79,9 +83,15 @@ def _end_on_signals(loop: Loop, stack: ExitStack) -> None:
         end.setblocking(False)
         stack.callback(end.close)
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, lambda _number, _frame: loop.stop())
-    loop.watch(ours.fileno(), lambda _events: loop.stop())
+
+    def woken(_events: int) -> None:
+        # A signal before the loop ran has been heard by nobody but this descriptor; a tick's number is there, too.
+        if not _ENDING.isdisjoint(ours.recv(4096)):
+            loop.stop()
+
+    loop.watch(ours.fileno(), woken)
 
 
 if __name__ == "__main__":

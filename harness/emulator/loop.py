@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+from harness.emulator.tick import Tick
+
 EPOLLIN, EPOLLOUT = select.EPOLLIN, select.EPOLLOUT
 
 
@@ -23,10 +25,14 @@ class Timer:
 
 
 class Loop:
-    """clock: monotonic seconds, the time of all timers. streams: what is transferring at full speed just now."""
+    """clock: monotonic seconds, the time of all timers. streams: what is transferring at full speed just now.
 
-    def __init__(self) -> None:
+    tick: for reads that sleep, where one board has the process to itself.
+    """
+
+    def __init__(self, tick: Tick | None = None) -> None:
         self.clock = time.monotonic
+        self.tick = tick
         self.streams: set[object] = set()
         self._epoll = select.epoll()
         self._watched: dict[int, Callable[[int], object]] = {}

@@ -9,7 +9,20 @@ from pathlib import Path
 
 from harness import clock
 from harness.emulator import programs
-from harness.emulator.effects import Effect, Flush, Halt, HandOver, Link, Print, Recv, Send, Sleep, Steps, Stream
+from harness.emulator.effects import (
+    Effect,
+    Flush,
+    Halt,
+    HandOver,
+    Link,
+    Print,
+    Receiver,
+    Recv,
+    Send,
+    Sleep,
+    Steps,
+    Stream,
+)
 from harness.emulator.interface import Interface
 from harness.emulator.loop import EPOLLIN, Loop, Timer
 from harness.emulator.machine import Machine
@@ -17,6 +30,7 @@ from harness.emulator.serial import SerialLine
 from harness.emulator.settings import Settings
 from harness.emulator.system import System
 from harness.emulator.tap import Tap
+from harness.emulator.tick import Tick
 from harness.errors import HarnessError
 
 #: A transfer gives the other boards and the timers their turn after so many frames.
@@ -225,21 +239,39 @@ class VirtualPi:
     def _stream(self, effect: Stream) -> None:
         """The hot loop: frames to the receiver, its answers back, without a detour through the program.
 
-        The server answers one block at a time. When this board alone transfers, the next frame is awaited right here,
-        by poll: it wakes this thread on the processor where the server has just run, which epoll does not.
+        The server answers one block at a time. When this board alone transfers, the next frame is awaited right here: it wakes
+        this thread on the processor where the server has just run, which epoll does not.
         """
-        receiver, tap = effect.receiver, self._tap
-        on_frame, wait, take, put = receiver.on_frame, tap.wait, tap.take, tap.put
-        alone = len(self._loop.streams) == 1
+        receiver, tick = effect.receiver, self._loop.tick
         with suppress(OSError):  # no frame after all, or a frame lost on a wire whose other end is gone
-            for _ in range(_BLOCKS):
+            if tick is not None:
+                self._sleeping(receiver, tick)
+            else:
+                self._polling(receiver, alone=len(self._loop.streams) == 1)
+        if receiver.done:
+            self._answer(None)
+
+    def _sleeping(self, receiver: Receiver, tick: Tick) -> None:
+        on_frame, take, put = receiver.on_frame, self._tap.take, self._tap.put
+        try:
+            tick.begin(self._tap.fd)
+            while not tick.due:
                 reply = on_frame(take())
                 if reply is not None:
                     put(reply)
-                if receiver.done or not alone or not wait(_MOMENT):
+                if receiver.done:
                     break
-        if receiver.done:
-            self._answer(None)
+        finally:
+            tick.end()
+
+    def _polling(self, receiver: Receiver, *, alone: bool) -> None:
+        on_frame, wait, take, put = receiver.on_frame, self._tap.wait, self._tap.take, self._tap.put
+        for _ in range(_BLOCKS):
+            reply = on_frame(take())
+            if reply is not None:
+                put(reply)
+            if receiver.done or not alone or not wait(_MOMENT):
+                break
 
     def _stream_timer(self) -> None:
         effect = self._effect

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A TFTP download as boot code does it: one file, one port, one block at a time. Takes frames, gives frames.
 
-The hot path (a full DATA block in sequence) compares slices of the frame and patches a ready ACK; everything else goes
+The hot path (a full DATA block in sequence) compares the frame's parts and patches a ready ACK; everything else goes
 through the full parser. RRQ resend every 2 s: EE#74; re-ACK of a repeated DATA block:
 rpi-eeprom release notes 2021-02-16; fall-back to 512 bytes without OACK: bootloader of 2026 in a public log.
 """
@@ -28,10 +28,16 @@ from harness.emulator.tftp_message import (
 )
 
 RESEND = 2.0
-_NEVER = b"never"  # five octets: no slice of four equals it
+_NEVER = -1
 _number = int.from_bytes
-_DATA_HEADER = struct.Struct(">HH").pack
-_SHORT = struct.Struct(">H").pack_into
+#: Of a frame: up to the IP length, IP identification, fragment to protocol, IP checksum, addresses to UDP length, UDP checksum,
+#: opcode and block number.
+_parts = struct.Struct(">18sH4sH14sHI").unpack_from
+_HEADERS = 46
+_DATA = DATA << 16
+_put_block = struct.Struct(">H").pack_into
+_put_udp = struct.Struct(">HHH").pack_into
+_put_ip = struct.Struct(">HHHH").pack_into
 
 
 class Transfer:
@@ -77,19 +83,21 @@ class Transfer:
         self._progress_at = now
         self._seen = 0
         self._blocks = 0  # accepted DATA blocks
-        # What the hot path compares: opcode and block of the next DATA (offset 42), and what all frames of full
-        # blocks share: up to the IP length, fragment to protocol (20), addresses to UDP length (26), total length.
+        # Opcode and block number of the next DATA, as one number; and what the frames of all full blocks share: see _parts.
         self._expected = _NEVER
         self._head = self._middle = self._flow = b""
-        self._whole = 0
+        self._whole = -1  # no frame is as short
         self._careful_from = 0
-        self._half = self._half_mask = self._quarter = self._quarter_mask = self._pseudo = 0
+        # What is missing to zero, modulo 0xffff, in the sums of the IP header and of UDP.
+        self._ip_rest = self._udp_rest = 0
+        self._half = self._half_mask = self._quarter = self._quarter_mask = 0
         self._hot = 0
         self._verifies = stack.transport.verifies
         self._step = stack.transport.step
         self._checksum = stack.transport.udp_checksum
         self._plain = not self._step and not self._checksum
         self._ack = bytearray()
+        self._ack_life = 0  # its TTL and protocol
         self._ack_ip_sum = 0
         self._ack_udp_sum = 0
 
@@ -98,25 +106,36 @@ class Transfer:
         return self._stack.udp(self._server.mac, self._server.ip, (self._port, TFTP_PORT), self._rrq)
 
     def on_frame(self, frame: bytes) -> bytes | bytearray | None:
+        if len(frame) != self._whole:
+            return self._slowly(frame)
+        head, ident, middle, ip_sum, flow, udp_sum, block = _parts(frame)
         if (
-            frame[42:46] == self._expected
-            and frame[26:40] == self._flow
-            and frame[:18] == self._head
-            and frame[20:24] == self._middle
-            and len(frame) == self._whole
-            and self._sums_right(frame)
+            block != self._expected
+            or flow != self._flow
+            or head != self._head
+            or middle != self._middle
+            or (ident + ip_sum + self._ip_rest) % 0xFFFF
         ):
-            self.data += frame[46:]
-            self._blocks = blocks = self._blocks + 1
-            self._hot += 1
-            if blocks < self._careful_from:
-                self._expected = _DATA_HEADER(DATA, blocks + 1 & 0xFFFF)
-                if self._plain:
-                    _SHORT(self._ack, 44, blocks & 0xFFFF)
-                    return self._ack
-                return self._acknowledge(blocks & 0xFFFF)
+            return self._slowly(frame)
+        data = frame[_HEADERS:]
+        if self._verifies:
+            # Headers and data are one number each: see ones_sum. Half and a quarter as long, and the same remainder: 2^16 is 1
+            # modulo 0xffff. The division is what costs.
+            value = _number(data, "big")
+            value = (value >> self._half) + (value & self._half_mask)
+            value = (value >> self._quarter) + (value & self._quarter_mask)
+            if (value + udp_sum + block + self._udp_rest) % 0xFFFF:
+                return self._slowly(frame)
+        self.data += data
+        self._blocks = blocks = self._blocks + 1
+        self._hot += 1
+        if blocks >= self._careful_from:
             return self._after(blocks)
-        return self._slowly(frame)
+        self._expected = _DATA | (blocks + 1 & 0xFFFF)
+        if self._plain:
+            _put_block(self._ack, 44, blocks & 0xFFFF)
+            return self._ack
+        return self._acknowledge(blocks & 0xFFFF)
 
     def on_timer(self, now: float) -> bytes | bytearray | None:
         if self.hangs:
@@ -137,28 +156,19 @@ class Transfer:
     def _set_deadline(self, now: float) -> None:
         self.deadline = min(now + RESEND, self._file_deadline, self._progress_at + self._limits.idle_timeout)
 
-    def _sums_right(self, frame: bytes) -> bool:
-        """Of a frame as long as `_whole`. Header and data are one number each: see ones_sum."""
-        if _number(frame[14:34], "big") % 0xFFFF:
-            return False
-        if not self._verifies:
-            return True
-        value = _number(frame[26:], "big")
-        # Half and a quarter as long, and the same remainder: 2^16 is 1 modulo 0xffff. The division is what costs.
-        value = (value >> self._half) + (value & self._half_mask)
-        return ((value >> self._quarter) + (value & self._quarter_mask) + self._pseudo) % 0xFFFF == 0
-
     def _learn(self, frame: bytes) -> None:
-        """From a full block that came the slow way: what the frames of the other full blocks look like."""
-        length = 46 + self._blksize
+        """From a full block that came the slow way, so its sums are right: what the other full blocks look like."""
+        length = _HEADERS + self._blksize
         if length & 1 or frame[14] != 0x45 or len(frame) != length or frame[40:42] == b"\0\0":
             return
-        self._head, self._middle, self._flow, self._whole = frame[:18], frame[20:24], frame[26:40], length
-        self._half = (length - 26) // 4 * 16
+        self._head, ident, self._middle, ip_sum, self._flow, _udp_sum, _block = _parts(frame)
+        self._whole = length
+        self._ip_rest = 2 * 0xFFFF - ident - ip_sum
+        self._udp_rest = 17 + length - 34 + ones_sum(self._flow)
+        self._half = self._blksize // 4 * 16
         self._half_mask = (1 << self._half) - 1
         self._quarter = (self._half + 31) // 32 * 16
         self._quarter_mask = (1 << self._quarter) - 1
-        self._pseudo = 17 + length - 34
         limits = (self._limits.block_limit or 1 << 62, self._limits.largest // self._blksize)
         self._careful_from = min(limits)
 
@@ -179,21 +189,22 @@ class Transfer:
         if self._limits.block_limit and blocks >= self._limits.block_limit:
             self._expected = _NEVER  # the counter ends here: what comes next is taken for something else (EE#720)
         else:
-            self._expected = _DATA_HEADER(DATA, blocks + 1 & 0xFFFF)
+            self._expected = _DATA | (blocks + 1 & 0xFFFF)
         return self._acknowledge(blocks & 0xFFFF)
 
     def _acknowledge(self, block: int) -> bytearray:
         """The ready-made ACK with this block number, this packet's IP identification and the checksums to them."""
         ack = self._ack
-        _SHORT(ack, 44, block)
         if self._step:
             stack = self._stack
             ident = stack.ident
             stack.ident = ident + self._step & 0xFFFF
-            _SHORT(ack, 18, ident)
-            _SHORT(ack, 24, 0xFFFF - ((self._ack_ip_sum + ident) % 0xFFFF or 0xFFFF))
+            _put_ip(ack, 18, ident, 0, self._ack_life, 0xFFFF - ((self._ack_ip_sum + ident) % 0xFFFF or 0xFFFF))
         if self._checksum:
-            _SHORT(ack, 40, 0xFFFF - ((self._ack_udp_sum + block) % 0xFFFF or 0xFFFF) or 0xFFFF)
+            udp_sum = 0xFFFF - ((self._ack_udp_sum + block) % 0xFFFF or 0xFFFF) or 0xFFFF
+            _put_udp(ack, 40, udp_sum, ACK, block)
+        else:
+            _put_block(ack, 44, block)
         return ack
 
     def _slowly(self, frame: bytes) -> bytes | bytearray | None:
@@ -214,7 +225,7 @@ class Transfer:
             reply = self._on_oack(payload, datagram.sport)
         elif opcode == DATA and len(payload) >= 4:
             reply = self._on_data(payload, datagram.sport)
-            if not self._whole and self._blocks == 1 and len(payload) - 4 == self._blksize:
+            if self._whole < 0 and self._blocks == 1 and len(payload) - 4 == self._blksize:
                 self._learn(frame)
         return reply
 
@@ -241,7 +252,7 @@ class Transfer:
             self._meet(peer)
             if self._probe:
                 return self._terminate()
-        if payload[:4] == self._expected and len(payload) - 4 <= self._blksize:
+        if _number(payload[:4], "big") == self._expected and len(payload) - 4 <= self._blksize:
             return self._accept(payload[4:])
         if self._blocks and block == self._blocks & 0xFFFF:
             self.repeats += 1
@@ -260,7 +271,7 @@ class Transfer:
         """The server's port is known: make the ACK and what the next block must look like."""
         stack, server = self._stack, self._server
         self._peer_port = peer
-        self._expected = _DATA_HEADER(DATA, 1)
+        self._expected = _DATA | 1
         transport = stack.transport
         self._ack = bytearray(
             udp_frame(
@@ -273,6 +284,7 @@ class Transfer:
                 checksum=transport.udp_checksum,
             )
         )
+        self._ack_life = transport.ttl << 8 | 17
         header = self._ack[14:34]
         self._ack_ip_sum = ones_sum(bytes(header[:10] + header[12:]))
         self._ack_udp_sum = ones_sum(stack.ip + server.ip) + 17 + 12 + ones_sum(bytes(self._ack[34:40])) + ACK
