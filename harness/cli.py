@@ -46,6 +46,10 @@ def boot(
     topology: Annotated[
         str | None, typer.Option(help="Emulated servers: set of services, e.g. router-option-66 (docs/topologies.md).")
     ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Emulated servers: your own image, .img or .img.xz (docs/images.md)."),
+    ] = None,
     until: Annotated[str, typer.Option(help="The last stage to wait for.")] = "login",
     wait: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Wait so long for a board that another run has.", min=0)
@@ -63,6 +67,7 @@ def boot(
             speed=speed,
             root=root,
             topology=topology,
+            image=image,
             until=until,
             wait=wait,
             as_json=as_json,

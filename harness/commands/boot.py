@@ -2,7 +2,7 @@
 """What the commands of `piboot` do. Each returns its exit code; errors of the tree go up to cli.py."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -35,6 +35,7 @@ def boot_once(
     speed: float | None,
     root: str | None,
     topology: str | None,
+    image: Path | None = None,
     until: str,
     wait: float | None,
     as_json: bool,
@@ -47,7 +48,7 @@ def boot_once(
     try:
         if until not in STAGES:
             raise ConfigError(f"there is no stage {until!r}", remedy=f"choose of: {', '.join(STAGES)}")
-        config = adapted(load(lab), speed=speed, root=root, topology=topology)
+        config = adapted(load(lab), speed=speed, root=root, topology=topology, image=image)
         name = board or next(iter(config.boards))
         if name not in config.boards:
             raise ConfigError(
@@ -118,7 +119,12 @@ def record_of_error(error: HarnessError, board: str, model: str) -> BootRecord:
 
 
 def adapted(
-    config: LabConfig, *, speed: float | None = None, root: str | None = None, topology: str | None = None
+    config: LabConfig,
+    *,
+    speed: float | None = None,
+    root: str | None = None,
+    topology: str | None = None,
+    image: Path | None = None,
 ) -> LabConfig:
     """The lab with what the command line says instead."""
     if speed is not None:
@@ -126,17 +132,23 @@ def adapted(
             config = config.with_speed(speed)
         except ValueError as error:
             raise ConfigError(str(error), place="--speed", remedy="give a number between 0.1 and 1000") from None
+    if root is not None and image is not None:
+        raise ConfigError(
+            "--root and --image exclude each other", remedy="leave one of them out: an image has its own root"
+        )
     for key, wanted in (("root", root), ("topology", topology)):
         if wanted is not None:
-            config = _with_emulated(config, key, wanted)
-    return config
+            known = get_args(EmulatedServer.model_fields[key].annotation)
+            if wanted not in known:
+                raise ConfigError(
+                    f"there is no {key} {wanted!r}", place=f"--{key}", remedy=f"choose of: {', '.join(known)}"
+                )
+            config = _with_emulated(config, key, {key: wanted, **({"image": None} if key == "root" else {})})
+    return config if image is None else _with_emulated(config, "image", {"image": str(image)})
 
 
-def _with_emulated(config: LabConfig, key: str, wanted: str) -> LabConfig:
-    """The lab with another value of `root` or `topology` for all of its emulated servers."""
-    known = get_args(EmulatedServer.model_fields[key].annotation)
-    if wanted not in known:
-        raise ConfigError(f"there is no {key} {wanted!r}", place=f"--{key}", remedy=f"choose of: {', '.join(known)}")
+def _with_emulated(config: LabConfig, key: str, values: Mapping[str, str | None]) -> LabConfig:
+    """The lab with other values for all of its emulated servers, as the option --KEY says."""
     emulated = [name for name, server in config.servers.items() if isinstance(server, EmulatedServer)]
     if not emulated:
         raise ConfigError(
@@ -144,7 +156,7 @@ def _with_emulated(config: LabConfig, key: str, wanted: str) -> LabConfig:
         )
     config = config.model_copy(deep=True)
     for name in emulated:
-        config.servers[name] = config.servers[name].model_copy(update={key: wanted})
+        config.servers[name] = config.servers[name].model_copy(update=values)
     return config
 
 

@@ -2,10 +2,12 @@
 """Netboot servers: one that the emulated lab runs, or the user's own, described so that a boot can be held against it."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from harness.config.files import NotAFileError, open_regular
 from harness.config.mistakes import show, suggest
 from harness.config.roots import NfsSource, Root, filled, known_words
 from harness.config.values import AbsolutePath, Ipv4, Section, mistake
@@ -40,11 +42,25 @@ class EmulatedServer(Section):
     """Set of services; docs/topologies.md describes them."""
     root: Literal["debian", "light"] = "debian"
     """Root file system that the boards get: a complete Debian, or a small one that logs in within seconds."""
+    image: str | None = Field(default=None, examples=["images/raspios-lite.img.xz"])
+    """Your own image instead of `root`, such as Raspberry Pi OS: an .img file, also packed as .xz, .gz, .bz2 or .zip, relative to
+    lab.yaml's folder. Its boot and root partitions are laid out for the topology; docs/images.md tells how."""
     nfs: Literal["3", "4.1"] = "3"
     """Version of NFS for the root. The initramfs of Debian 12 and 13 and of Raspberry Pi OS mounts 3 only; with "4.1" the boards
     get one whose `nfsmount` leaves the options to the kernel."""
     ceph_mgr: bool = False
     """Run Ceph's manager, which `ceph-rbd` needs for nothing: `ceph df` and the like work then, and it starts some 7 s later."""
+
+    @field_validator("image")
+    @classmethod
+    def _from_the_folder_of_the_lab(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return str(_image(value, (info.context or {}).get("folder"))) if value is not None else None
+
+    @model_validator(mode="after")
+    def _one_system(self) -> "EmulatedServer":
+        if self.image is not None and "root" in self.model_fields_set:
+            raise mistake("root: the boards boot the image, which has a root of its own", "remove root: or image:")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_topology(self) -> "EmulatedServer":
@@ -54,6 +70,24 @@ class EmulatedServer(Section):
                 "remove nfs:, or choose a topology with an NFS root, such as dnsmasq-nfs",
             )
         return self
+
+
+def _image(value: str, folder: Path | None) -> Path:
+    """The image's path, which must be a file that can be read."""
+    path = Path(value).expanduser() if value == "~" or value.startswith("~/") else Path(value)
+    path = folder / path if folder is not None else path
+    try:
+        file, _mode = open_regular(path)
+        file.close()
+    except NotAFileError as error:
+        what = "a folder" if error.is_folder else "no regular file"
+        raise mistake(f"{show(value)} is {what}", "name an image's file: images/raspios-lite.img.xz") from None
+    except FileNotFoundError:
+        raise mistake(f"there is no file {show(str(path))}", "check the path; it starts at lab.yaml's folder") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise mistake(f"{show(str(path))} cannot be read: {why}", "see that you may read it (ls -l)") from None
+    return path
 
 
 def _prefix(value: str) -> str:

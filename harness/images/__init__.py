@@ -15,11 +15,15 @@ Debian 12 has neither a DTB for the Pi 5 nor overlays: overlays/ holds disable-b
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessBug
 from harness.images import cache as _cache
 from harness.images.folders import cache_folder
 from harness.images.recipe import source_digest
+
+if TYPE_CHECKING:
+    from harness.images.own.make import Own
 
 __all__ = ["KINDS", "BootSet", "boot_set", "cache_folder", "cached"]
 
@@ -40,7 +44,8 @@ class BootSet:
 
     key: hex digest of what it was made from; boot: a Pi's boot partition without config.txt and cmdline.txt;
     root: an arm64 root owned by root; packages: name=version of what it was made from; initramfs: what takes the place of
-    boot/initramfs8, None for that one itself; image: the root as an ext4 image, where its flavour of initramfs wants one.
+    boot/initramfs8, None for that one itself; image: the root as an ext4 image, where its flavour of initramfs wants one; own:
+    what the user's own image says itself (its boot has config.txt and cmdline.txt), None for a set that is built here.
     """
 
     kind: str
@@ -51,6 +56,7 @@ class BootSet:
     packages: tuple[str, ...]
     initramfs: Path | None = None
     image: Path | None = None
+    own: "Own | None" = None
 
 
 def recipe(kind: str) -> str:

@@ -135,7 +135,11 @@ class Builder:
         """Ends the step before and says that `name` begins, with the seconds since the start."""
         self.finish()
         self._name = name
-        self._progress(f"[{time.monotonic() - self._started:4.0f} s] {name}")
+        self.tell(name)
+
+    def tell(self, line: str) -> None:
+        """How far the present step is."""
+        self._progress(f"[{time.monotonic() - self._started:4.0f} s] {line}")
 
     def finish(self) -> None:
         now = time.monotonic()

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def source_digest(files: Iterable[Path]) -> str:
-    """SHA-256 over Python sources without comments, docstrings and blank lines: a better comment rebuilds nothing."""
-    digest = hashlib.sha256()
+def source_digest(files: Iterable[Path], more: str = "") -> str:
+    """SHA-256 over Python sources without comments, docstrings and blank lines: a better comment rebuilds nothing.
+
+    more: what else decides.
+    """
+    digest = hashlib.sha256(more.encode())
     skip = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
     for path in sorted(files):
         digest.update(path.name.encode())

@@ -19,10 +19,16 @@ PACKAGES = {
     "apt-cache": "apt",
     "apt-config": "apt",
     "arch-test": "arch-test",
+    "blkid": "util-linux",
     "dpkg-deb": "dpkg",
+    "e2fsck": "e2fsprogs",
+    "fuse2fs": "fuse2fs",
+    "mcopy": "mtools",
+    "mdir": "mtools",
     "mmdebstrap": "mmdebstrap",
     "qemu-aarch64-static": "qemu-user-static",
     "setpriv": "util-linux",
+    "sfdisk": "fdisk",
     "unshare": "util-linux",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -198,8 +198,7 @@ class Lab(AbstractContextManager["Lab"]):
 
     def _rig(self, server_name: str) -> Rig:
         if server_name not in self._rigs:
-            from harness.images import boot_set  # noqa: PLC0415 - real labs need none of this
-            from harness.images.flavours import with_initramfs  # noqa: PLC0415
+            from harness.lab.booting import images_for  # noqa: PLC0415 - real labs need none of this
             from harness.lab.virtual_boards import virtual_board  # noqa: PLC0415
             from harness.servers import Rig, TopologyOptions, topology_named  # noqa: PLC0415
 
@@ -212,7 +211,7 @@ class Lab(AbstractContextManager["Lab"]):
                 if (config := self.config.boards[name]).server == server_name
             ]
             topology = topology_named(server.topology, TopologyOptions(nfs=server.nfs, ceph_mgr=server.ceph_mgr))
-            images = with_initramfs(boot_set(server.root, progress=self._progress), topology.initramfs)
+            images = images_for(server, boards, topology, self.run, self._progress)
             rig = Rig(boards, self.run.folder, topology=topology, boot_set=images, progress=self._progress)
             self._rigs[server_name] = self._stack.enter_context(rig)
         return self._rigs[server_name]

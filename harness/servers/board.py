@@ -16,6 +16,23 @@ _FOLDER = re.compile(r"([A-Za-z0-9._-]+/)*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+class OwnTexts(Protocol):
+    """How the user's own image is changed for a topology; `wanted` is what the topology says for a set that is built here."""
+
+    @property
+    def initramfs(self) -> Mapping[str, Path]:
+        """Name -> what takes the place of that file among the boot files."""
+
+    def cmdline(self, wanted: str) -> str:
+        """The command line that a board takes by default, without its end."""
+
+    def boot_files(self, wanted: str) -> Mapping[str, str]:
+        """config.txt and all command lines; wanted: the command line."""
+
+    def root_files(self, wanted: Mapping[str, str]) -> Mapping[str, str]:
+        """What differs in a board's root from the image's: relative path -> text."""
+
+
 class BootSetLike(Protocol):
     """What a rig needs of a built boot set."""
 
@@ -29,7 +46,7 @@ class BootSetLike(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "debian" or "light"."""
+        """ "debian", "light" or "image"."""
 
     @property
     def initramfs(self) -> Path | None:
@@ -38,6 +55,10 @@ class BootSetLike(Protocol):
     @property
     def image(self) -> Path | None:
         """The root as an ext4 image; None where it is not served as a block device."""
+
+    @property
+    def own(self) -> OwnTexts | None:
+        """What the user's own image says itself; None for a set that is built here."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 by editing a file and meets one board of one rig alone."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import InfraError
@@ -29,15 +30,20 @@ def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: 
             # Symbolic links become files: a TFTP server must not be led out of its root.
             shutil.copytree(boot_set.boot, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
         directory.mkdir(parents=True, exist_ok=True)
-        if boot_set is not None:
+        own = boot_set.own if boot_set is not None else None
+        if boot_set is not None and own is None:
             _complete(directory, MODELS.get(board.model))
             if boot_set.initramfs is not None:
                 shutil.copyfile(boot_set.initramfs, directory / "initramfs8")
         for name, content in topology.boot_files(board).items():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_bytes(content)
-        (directory / "config.txt").write_text(topology.config_txt(directory), encoding="ascii")
-        (directory / "cmdline.txt").write_text(topology.cmdline(board) + "\n", encoding="ascii")
+        for name, text in (
+            own.boot_files(topology.cmdline(board)) if own else _texts(directory, board, topology)
+        ).items():
+            (directory / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+        for name, path in (own.initramfs if own else {}).items():
+            shutil.copyfile(path, directory / name)
         for name in _SHARED:
             if (directory / name).is_file():
                 (tftp_root / name).write_bytes((directory / name).read_bytes().replace(_SILENT, _TALKING))
@@ -50,6 +56,11 @@ def lay_out(tftp_root: Path, board: VirtualBoard, topology: Topology, boot_set: 
             remedy="free some space, or set PIBOOT_SCRATCH to a directory on a larger disk",
         ) from error
     return directory
+
+
+def _texts(directory: Path, board: VirtualBoard, topology: Topology) -> Mapping[str, str]:
+    """config.txt and cmdline.txt of a set that is built here."""
+    return {"config.txt": topology.config_txt(directory), "cmdline.txt": topology.cmdline(board) + "\n"}
 
 
 def _complete(directory: Path, model: Model | None) -> None:

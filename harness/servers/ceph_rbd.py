@@ -60,7 +60,7 @@ class CephRbd(Topology):
         ceph: list[Service] = [CephMon(cluster), CephOsd(cluster)]
         if self.options.ceph_mgr:
             ceph.append(CephMgr(cluster))
-        roots = RbdRoots(cluster, site.boot_set.image, site.scratch / "volumes", self.root_files)
+        roots = RbdRoots(cluster, site.boot_set.image, site.scratch / "volumes", site.root_files(self.root_files))
         return Setup([*ceph, *dhcp, *boot], roots)
 
     def boot_export(self, board: VirtualBoard) -> str:

@@ -50,7 +50,9 @@ class DnsmasqIscsi(Topology):
             disks=[self.disk(board, disks) for board in site.boards],
             secrets=site.scratch / "chap",
         )
-        roots = IscsiRoots(tgt, site.boot_set.image, lambda board: self.disk(board, disks), self.root_files)
+        roots = IscsiRoots(
+            tgt, site.boot_set.image, lambda board: self.disk(board, disks), site.root_files(self.root_files)
+        )
         return Setup([dnsmasq, tgt], roots)
 
     def target(self, board: VirtualBoard) -> str:

@@ -44,7 +44,7 @@ class NfsTopology(Topology):
         host = self.storage
         rpcbind = Rpcbind(site.keeper, host.name, site.folder)
         nfs = Nfs(site.keeper, host.name, site.folder, address=host.ip, exports=[*roots, *self.more_exports(site)])
-        return Setup([*netboot, rpcbind, nfs], NfsRoots(overlays, nfs, self.export, self.root_files))
+        return Setup([*netboot, rpcbind, nfs], NfsRoots(overlays, nfs, self.export, site.root_files(self.root_files)))
 
     def more_exports(self, _site: Site) -> Sequence[Export]:
         """What the NFS server exports beside the roots."""

@@ -166,9 +166,14 @@ class Rig(AbstractContextManager["Rig"]):
             tap=f"tap-{number}",
             control_socket=self._scratch.sockets / f"{number}.sock",
             status=self._scratch.path / f"emulator-{number}.json",
-            cmdline=self.topology.cmdline(board),
+            cmdline=self._cmdline(board),
             console=self._consoles.get(name, ""),
         )
+
+    def _cmdline(self, board: VirtualBoard) -> str:
+        wanted = self.topology.cmdline(board)
+        own = self.boot_set.own if self.boot_set is not None else None
+        return own.cmdline(wanted) if own else wanted
 
     def carrier(self, name: str) -> bool:
         """Whether a board's switch port has a link: the board, or the virtual machine that it became, holds the other end."""

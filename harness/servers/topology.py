@@ -7,7 +7,7 @@ files hold and what a judge should expect.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -92,6 +92,13 @@ class Site:
     def www(self) -> Path:
         """The root of a web server, if the topology has one."""
         return self.scratch / "www"
+
+    def root_files(
+        self, wanted: Callable[[VirtualBoard], Mapping[str, str]]
+    ) -> Callable[[VirtualBoard], Mapping[str, str]]:
+        """What is put into a board's root: what the topology wants, within what the user's own image has."""
+        own = self.boot_set.own if self.boot_set is not None else None
+        return (lambda board: own.root_files(wanted(board))) if own else wanted
 
     @property
     def serves_roots(self) -> bool:

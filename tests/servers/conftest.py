@@ -29,6 +29,7 @@ class TinyBootSet:
     kind: str = "light"
     initramfs: Path | None = None
     image: Path | None = None
+    own: None = None
 
 
 def names(directory: Path | str) -> set[str]:

@@ -18,6 +18,7 @@ class BootSet:
     kind = "light"
     initramfs = None
     image = None
+    own = None
 
     def __init__(self, folder: Path, *, block: bool) -> None:
         self.boot, self.root = folder / "boot", folder / "root"

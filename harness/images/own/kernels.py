@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An image's kernels: which releases they are, and whether they find the emulated machine's network card.
+
+The kernel that boots is always the image's own. QEMU's `virt` has its network card on PCI, by virtio; a kernel built for
+Raspberry Pis alone (bcm2711_defconfig) has neither driver, and its boot would fail for a reason that no board has.
+"""
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ConfigError
+from harness.images.modules import ModuleTree, canonical
+from harness.images.own import initramfs
+
+#: Of QEMU's machine `virt` with a virtio-net-pci card.
+VIRT = ("pci_host_generic", "virtio_pci", "virtio_net")
+_FILES = re.compile(r"kernel\w*\.img|vmlinuz\S*")
+_RELEASE = re.compile(rb"Linux version (\S{1,100}) \(")
+_LARGEST = 256 << 20
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """file: its path in the boot partition. release: "" when it cannot be told. lacks: what it would need for `virt` and does
+    not have, in words; "" for nothing, or when it cannot be told."""
+
+    file: str
+    release: str
+    lacks: str = ""
+
+
+def find(boot: Path, root: Path) -> tuple[Kernel, ...]:
+    """All kernels of a boot partition, on its top level and one below (os_prefix)."""
+    files = sorted(
+        path for path in (*boot.glob("*"), *boot.glob("*/*")) if _FILES.fullmatch(path.name) and path.is_file()
+    )
+    return tuple(_kernel(path, boot, root) for path in files)
+
+
+def _kernel(path: Path, boot: Path, root: Path) -> Kernel:
+    found = release(path.read_bytes())
+    name = str(path.relative_to(boot))
+    tree = modules_of(root, found)
+    return Kernel(name, found, _lacks(ModuleTree(tree), companion(path)) if tree is not None else "")
+
+
+def release(data: bytes) -> str:
+    """What `uname -r` will say, from a kernel's image, packed by gzip or not; "" when it does not say."""
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = zlib.decompressobj(31).decompress(data, _LARGEST)
+        except zlib.error:
+            return ""
+    match = _RELEASE.search(data)
+    return match[1].decode("ascii", "replace") if match else ""
+
+
+def modules_of(root: Path, kernel_release: str) -> Path | None:
+    """The folder of a release's modules in a root, if it is there."""
+    if not kernel_release or "/" in kernel_release:
+        return None
+    folder = root / "usr/lib/modules" / kernel_release
+    if not folder.is_dir():
+        folder = root / "lib/modules" / kernel_release
+    return folder if folder.is_dir() and folder.resolve().is_relative_to(root.resolve()) else None
+
+
+def companion(kernel: Path) -> Path | None:
+    """The initramfs that goes with a kernel: of the same name by auto_initramfs=1, else initrd.img."""
+    match = re.fullmatch(r"kernel(\w*)\.img", kernel.name)
+    names = [f"initramfs{match[1]}"] if match else [f"initrd.img{kernel.name.removeprefix('vmlinuz')}", "initrd.img"]
+    return next((path for name in names if (path := kernel.with_name(name)).is_file()), None)
+
+
+def _lacks(tree: ModuleTree, archive: Path | None) -> str:
+    absent = [name for name in VIRT if name not in tree.paths and name not in tree.builtin]
+    if absent:
+        return f"neither the kernel nor its modules have {', '.join(absent)}"
+    wanted = [name for name in VIRT if name not in tree.builtin]
+    if not wanted:
+        return ""
+    if archive is None:
+        return f"{', '.join(wanted)} is a module, and no initramfs is there to load it"
+    held = {canonical(Path(name).name) for name in initramfs.names(archive) if ".ko" in name}
+    missing = [name for name in wanted if name not in held]
+    return f"{', '.join(missing)} is a module, and {archive.name} does not hold it" if missing else ""
+
+
+def chosen(kernels: tuple[Kernel, ...], config: Mapping[str, str], names: tuple[str, ...]) -> Kernel | None:
+    """The kernel that a board takes: kernel= in config.txt, else the first that is there of its model's names."""
+    prefix = config.get("os_prefix", "")
+    there = {kernel.file: kernel for kernel in kernels}
+    wanted = (config["kernel"],) if "kernel" in config else names
+    return next((there[path] for name in wanted for path in (prefix + name, name) if path in there), None)
+
+
+def refuse(image: Path, kernel: Kernel, board: str, model: str) -> ConfigError:
+    """The error of a board whose kernel cannot use the network card of `virt`."""
+    machine = {"pi3b": "raspi3b", "pi3bplus": "raspi3b", "pi4": "raspi4b"}.get(model)
+    way = (
+        f"boot it in QEMU's own Pi: boards.{board}.emulation.machine: {machine}"
+        if machine
+        else f"QEMU has no machine that is a {model}: try the image on a pi3bplus with emulation: {{machine: raspi3b}}"
+    )
+    return ConfigError(
+        f"the image's kernel {kernel.release} ({kernel.file}) cannot drive the emulated machine of board {board}: {kernel.lacks}",
+        place=str(image),
+        remedy=f"{way}; or add virtio_net to the image's initramfs, where its kernel has that",
+    )

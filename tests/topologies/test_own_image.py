@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The user's own image: one that is laid out like Raspberry Pi OS, with the light root in it, boots to login by network."""
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from harness.config import loads
+from harness.images import boot_set
+from harness.images.own.make import own_set
+from harness.images.tools import run
+from harness.lab import Lab, booting
+from harness.result import Boot
+from harness.run import Run
+from tests.images import cards
+from tests.topologies.labs import Pi, lab_text, skip_without
+
+pytestmark = [pytest.mark.netns, pytest.mark.qemu]
+
+PI = Pi("pi4-a", "pi4")
+#: As in Raspberry Pi OS 12 (bookworm), less what an image made by hand cannot have.
+CONFIG = "# For more options see http://rptl.io/configtxt\ndtparam=audio=on\nauto_initramfs=1\narm_64bit=1\n\n[cm5]\ndtoverlay=dwc2,dr_mode=host\n\n[all]\n"
+CMDLINE = (
+    f"console=serial0,115200 console=tty1 root=PARTUUID={cards.DISK_ID}-02 rootfstype=ext4 fsck.repair=yes rootwait quiet "
+    "init=/usr/lib/raspberrypi-sys-mods/firstboot\n"
+)
+FSTAB = (
+    "proc            /proc           proc    defaults          0       0\n"
+    f"PARTUUID={cards.DISK_ID}-01  /boot/firmware  vfat    defaults          0       2\n"
+    f"PARTUUID={cards.DISK_ID}-02  /               ext4    defaults,noatime  0       1\n"
+)
+BOOT = ("start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb", "kernel8.img", "initramfs8", "overlays")
+
+
+def make_image(folder: Path) -> Path:
+    """An image of a card as raspberrypi.com hands them out: a FAT and an ext4 partition."""
+    light = boot_set("light")
+    boot, root = folder / "boot", folder / "root"
+    boot.mkdir()
+    for name in BOOT:
+        run(["cp", "--archive", light.boot / name, boot / name], "boot files", deadline=60)
+    (boot / "config.txt").write_text(CONFIG)
+    (boot / "cmdline.txt").write_text(CMDLINE)
+    run(["cp", "--archive", light.root, root], "root", deadline=60)
+    (root / "boot/firmware").mkdir()
+    (root / "etc/fstab").write_text(FSTAB)
+    (root / "etc/issue.net").write_text("the user's own\n")
+    size = 80 * cards.MIB
+    parts = [("c", cards.fat(boot, folder / "fat", size)), ("83", cards.ext4(root, folder / "ext4", size))]
+    made = cards.card(folder / "own.img", parts)
+    shutil.rmtree(root)
+    return made
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    skip_without("dnsmasq-nfs")
+    if not cards.have(*cards.TOOLS):
+        pytest.skip("not installed: fdisk, dosfstools, mtools, e2fsprogs or fuse2fs")
+    return make_image(tmp_path_factory.mktemp("image"))
+
+
+BootImage = Callable[..., Boot]
+
+
+@pytest.fixture
+def boot_image(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> BootImage:
+    """boot_image(image, "dnsmasq-nfs", look=...): its boot; look at the running lab when it passed. Images are kept in a cache of
+    this module's own."""
+    kept = tmp_path_factory.getbasetemp() / "kept"
+    monkeypatch.setattr(booting, "own_set", partial(own_set, folder=kept))
+
+    def booted(image: Path, topology: str, *, look: Callable[[Lab, list[str]], None]) -> Boot:
+        skip_without(topology)
+        text = lab_text(topology, PI).replace("root: light", f"image: {image}")
+        lines: list[str] = []
+        with Lab(loads(text), Run.create(tmp_path / "reports", lab="own"), progress=lines.append) as lab:
+            boot = lab.board(PI.name).boot()
+            if boot.passed:
+                look(lab, lines)
+        return boot
+
+    return booted
+
+
+def test_an_image_boots_to_login(image: Path, boot_image: BootImage) -> None:
+    def look(lab: Lab, _lines: list[str]) -> None:
+        shell = lab.board(PI.name).shell
+        assert shell.run("cat /etc/issue.net").output.strip() == "the user's own"
+        assert "PARTUUID" not in shell.run("cat /etc/fstab").output
+
+    boot = boot_image(image, "dnsmasq-nfs", look=look)
+    assert boot.passed, boot.record.verdict
+    said = json.loads((boot.folder / "image.json").read_text())
+    assert "cmdline.txt: quiet was left out: the boot is followed on the console" in said["changes"]
