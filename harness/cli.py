@@ -266,7 +266,7 @@ def _run(command: Callable[[], int]) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:
+    except Exception as error:  # whatever else it is, it is a defect of ours
         print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         complain(HarnessBug(f"{type(error).__name__}: {error}"))
         code = HarnessBug.exit_code

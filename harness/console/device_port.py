@@ -104,10 +104,10 @@ class DevicePort(Polled):
     def close(self) -> None:
         if not self._shut():
             return
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*_GONE):
             if self._exclusive:
                 fcntl.ioctl(self._fd, termios.TIOCNXCL)
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*_GONE):
             self._serial.close()
 
 

@@ -9,9 +9,10 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
 from harness import clock
 from harness.boot.events import ConsoleGap, Milestone
@@ -29,8 +30,6 @@ from harness.console.tap import Copies, Tap
 from harness.console.text import clean
 from harness.errors import HarnessBug, HarnessError
 from harness.masking import Masker
-
-_T = TypeVar("_T")
 
 
 class ConsoleLog:
@@ -235,12 +234,14 @@ class ConsoleLog:
         gap = ConsoleGap(t, offset, reason, back=kind == "back", line=self._splitter.lines)
         with self._changed:
             self._gaps.append(gap)
-        self._call(self._on_event, gap)
+        self._call(partial(self._on_event, gap))
         with self._changed:
             self._changed.notify_all()
 
     def failed(self, error: HarnessError) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(
+            Exception
+        ):  # who is told of errors fails itself: nobody is left to tell, and reading goes on
             self._on_error(error)
         with self._changed:
             self._changed.notify_all()
@@ -255,18 +256,17 @@ class ConsoleLog:
             self._copies.over()
             self._changed.notify_all()
         for call in self._after:
-            with contextlib.suppress(Exception):
-                call()
+            self._call(call)
 
     def _lines(self, lines: list[Line]) -> None:
         for line in lines:
             if self._on_line is not None:
-                self._call(self._on_line, line)
+                self._call(partial(self._on_line, line))
             for milestone in self._milestones.feed(line):
                 if milestone.name == "probe.value":
                     with self._changed:
                         self._probes[milestone.fields["key"]] = milestone.fields["value"]
-                self._call(self._on_event, milestone)
+                self._call(partial(self._on_event, milestone))
                 self._rate_after(self._baud_after.get(milestone.name))
 
     def _note_rates(self) -> None:
@@ -296,10 +296,10 @@ class ConsoleLog:
             self._disk_error = True  # the log ends here; milestones go on
             self.failed(unwritable(error, self.folder))
 
-    def _call(self, function: Callable[[_T], None], argument: _T) -> None:
+    def _call(self, tell: Callable[[], None]) -> None:
         try:
-            function(argument)
-        except Exception as error:
+            tell()
+        except Exception as error:  # whatever a listener does, the line is read on
             if not self._listener_failed:
                 self._listener_failed = True
                 what = f"a listener of the console failed: {type(error).__name__}: {error}"

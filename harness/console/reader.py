@@ -74,7 +74,7 @@ class Reader:
         try:
             while not self._stop.is_set():
                 self._read_on() if self._link.port is not None else self._reconnect()
-        except Exception as error:
+        except Exception as error:  # a defect of ours: a thread that dies silently would cost a night's results
             what = f"the console's reader failed: {type(error).__name__}: {error}"
             self._taker.failed(HarnessBug(what, place=self._link.name))
         finally:

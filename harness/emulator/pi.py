@@ -151,7 +151,7 @@ class VirtualPi:
             self._fail(str(failure))
         except OSError as failure:
             self._fail(f"{failure.strerror or failure} ({failure.filename or self.settings.artefacts})")
-        except Exception:
+        except Exception:  # a defect of this board's program: the other boards of this process play on
             self.log(traceback.format_exc())
             self._fail("the emulator has a defect, see its log: " + traceback.format_exc(limit=0).strip())
 

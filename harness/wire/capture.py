@@ -231,7 +231,9 @@ class Capture:
     def _report(self, error: HarnessError) -> None:
         self.errors.append(error)
         if self._talk.listening:  # before, it is raised on entry
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(
+                Exception
+            ):  # who is told of errors fails itself: it stands in `errors`, the capture goes on
                 self._on_error(error)
 
     def _report_file(self) -> None:

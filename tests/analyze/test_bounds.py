@@ -26,7 +26,7 @@ def peak(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear  # long
 @pytest.mark.parametrize(
     ("text", "times"),
     [(BANNER + MODE, 2), (FILE, 2), (b"x" * 100, 4), (b"\0" * 100, 4), (b"[    1.0] some kernel text\r\n", 4)],
@@ -45,7 +45,7 @@ def test_twice_the_log_takes_no_more_memory(
     assert peak(lambda: analyze([long])) < 1.2 * peak(lambda: analyze([short])) + 20_000
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear  # long
 def test_boots_are_counted_beyond_those_that_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes((BANNER + MODE) * 250)

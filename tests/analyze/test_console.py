@@ -173,7 +173,7 @@ def test_a_board_that_restarts_in_its_own_loop(tmp_path: Path) -> None:
     assert read(tmp_path, first * 4).boots == 4
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear  # long
 def test_a_large_log_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consoles, "CHUNK", 1 << 13)
     path = tmp_path / "large"

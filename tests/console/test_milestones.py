@@ -251,7 +251,7 @@ def test_no_text_raises(text: str) -> None:
     Milestones().feed_line(1.0, 1, text)
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear  # long
 @pytest.mark.parametrize("filling", ["a", " ", "0", ".", "[", "#", "login: ", "Begin: "])
 def test_no_line_is_slow(filling: str) -> None:
     """1500 characters that nearly match, behind and before every key: no pattern may go back and forth over them."""

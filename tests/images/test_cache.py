@@ -256,7 +256,7 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear
 def test_two_processes_build_once_and_the_waiting_one_takes_it(store: Store) -> None:
     with child(store) as first, child(store) as second:
         lines = {process: said(process) for process in (first, second)}
@@ -272,7 +272,7 @@ def test_two_processes_build_once_and_the_waiting_one_takes_it(store: Store) -> 
         assert keys == {set_key("light", RECIPE, ["linux=1"])}
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear
 def test_a_builder_that_hangs_is_not_waited_for_for_ever(store: Store) -> None:
     with child(store) as hanging:
         assert said(hanging) == "building"

@@ -206,7 +206,7 @@ def test_a_third_party_driver_that_does_not_take_its_keys(tmp_path: Path, monkey
     sys.modules.pop("acme_relay")
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear
 def test_a_driver_is_imported_only_when_it_is_used() -> None:
     code = "import sys, harness.power.opening, harness.power.poe_snmp, harness.power.gpio_relay; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -192,7 +192,6 @@ def test_a_file_found_after_the_prefix_was_dropped_is_not_missing(tmp_path: Path
     assert "not found, but needed" not in page_of(tmp_path).words
 
 
-@pytest.mark.gear  # long for a unit test
 def test_files_over_http_have_a_table_and_a_lane_of_their_own(tmp_path: Path) -> None:
     run = tmp_path / "run"
     samples.write_boot(run, samples.good(tftp=(), http=samples.fetches()))
@@ -245,7 +244,7 @@ def test_who_asked_for_an_address_is_told(the_page: Page) -> None:
     assert "os (klibc): ack" in words
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear  # long
 def test_a_ten_megabyte_console_is_bounded(tmp_path: Path) -> None:
     console = b"".join(
         b"[%9d.123456] a line of the kernel that says the same again and again\r\n" % n for n in range(150_000)
@@ -259,7 +258,7 @@ def test_a_ten_megabyte_console_is_bounded(tmp_path: Path) -> None:
     assert "150,000 lines" in page.words
 
 
-@pytest.mark.gear  # long for a unit test
+@pytest.mark.gear  # long
 def test_fifty_boards_make_one_page_of_bearable_size(tmp_path: Path) -> None:
     for number in range(50):
         samples.write_boot(tmp_path, samples.good(f"pi4-{number:02d}"))

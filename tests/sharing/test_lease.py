@@ -84,7 +84,6 @@ def test_one_at_a_time_and_the_error_says_who(tmp_path: Path) -> None:
     assert locks(tmp_path).look("key") == ("free", None)
 
 
-@pytest.mark.gear  # long for a unit test
 def test_the_wait_ends_with_the_release_and_is_told(tmp_path: Path) -> None:
     first, second = mine(tmp_path), mine(tmp_path, wait=60)
     first.take("pi4-a")
@@ -97,7 +96,7 @@ def test_the_wait_ends_with_the_release_and_is_told(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert not has.wait(0.5)
+    assert not has.wait(0.1)
     first.give_back("pi4-a")
     thread.join(30)
     assert has.is_set()
@@ -282,7 +281,6 @@ def test_a_lease_s_file_that_was_removed_is_a_lost_lease(tmp_path: Path) -> None
     leases.close()
 
 
-@pytest.mark.gear  # long for a unit test
 def test_two_that_wait_for_each_other_do_not_wait_for_ever(tmp_path: Path) -> None:
     """The other process is a file here: it has b, and waits for a, which is ours."""
     keys = {"a": "key-a", "b": "key-b"}
@@ -299,7 +297,7 @@ def test_two_that_wait_for_each_other_do_not_wait_for_ever(tmp_path: Path) -> No
     # Of two, only one gives up: that with the higher number.
     other.update(waits="key-a")
     other.holder = replace(other.holder, pid=2**22 + 1)
-    patient = Leases(locks(tmp_path), keys, wait=0.5)
+    patient = Leases(locks(tmp_path), keys, wait=0.1)
     patient._held["a"] = ours._held["a"]
     other.beat()
     with pytest.raises(InfraError, match="b is in use by"):
