@@ -11,7 +11,7 @@ from harness.boot.record import Finding
 
 _STAGES = {"initramfs", "root"}
 #: Login statuses (class * 256 + detail) and what a person changes.
-_LOGIN = {
+LOGIN_STATUS = {
     0x0200: ("it takes the request for wrong", "compare the initiator's settings with what the target offers"),
     0x0201: (
         "the CHAP name or secret is wrong",
@@ -53,7 +53,7 @@ def iscsi_login(facts: Facts) -> Iterator[Finding]:
     login = facts.first("iscsi.login")
     target = (root.path if root is not None else None) or (login.fields["target"] if login else "the target")
     server = (root.server if root is not None else None) or (login.fields["server"] if login else "the server")
-    why, remedy = _LOGIN.get(status, (f"status {status:#06x}", "see the target's log"))
+    why, remedy = LOGIN_STATUS.get(status, (f"status {status:#06x}", "see the target's log"))
     wanted = facts.expectation.server.root_source
     expected = f"; expected: {wanted}" if wanted and status == 0x0203 else ""
     yield Finding(

@@ -10,7 +10,7 @@ from typing import get_args
 
 from harness.boot.stages import STAGES
 from harness.config import load
-from harness.errors import ConfigError, InfraError
+from harness.errors import BootFailure, ConfigError, InfraError
 from harness.lab.switching import Action, Switched, real_board, switch_board
 from harness.run import Run
 
@@ -20,6 +20,8 @@ def check_lab(lab: Path, *, power: bool, as_json: bool) -> int:
     from harness.checks import format_table, run_checks  # noqa: PLC0415
     from harness.inspection import survey  # noqa: PLC0415
     from harness.inspection.cycling import cycle_boards  # noqa: PLC0415
+    from harness.inspection.netboot.look import look_at_servers  # noqa: PLC0415
+    from harness.inspection.netboot.table import format_looks  # noqa: PLC0415
     from harness.inspection.table import as_json as rows_as_json  # noqa: PLC0415
     from harness.inspection.table import print_rows  # noqa: PLC0415
 
@@ -31,19 +33,26 @@ def check_lab(lab: Path, *, power: bool, as_json: bool) -> int:
     gear = survey(config)
     if power:
         gear += cycle_boards(config, lambda line: print(line, file=sys.stderr))
+    looks = look_at_servers(config, lambda line: print(line, file=sys.stderr))
     missing = [check for check in checks if check.ok is False]
     bad = [row for row in gear if not row.ok]
     if as_json:
         rows = [
             {key: getattr(check, key) for key in ("name", "ok", "found", "remedy", "needed_for")} for check in checks
         ]
-        whole = {"lab": config.name, "ok": not missing and not bad, "checks": rows, "gear": rows_as_json(gear)}
+        whole = {"lab": config.name, "ok": not missing and not bad and all(look.ok for look in looks)}
+        whole |= {"checks": rows, "gear": rows_as_json(gear), "servers": [look.as_json() for look in looks]}
         print(json.dumps(whole, indent=2))
     elif gear:
         print("\nThe lab's gear")
         print_rows(gear, sys.stdout)
         print(f"{len(bad)} of {len(gear)} need somebody" if bad else "all of it is ready")
-    return InfraError.exit_code if missing or bad else 0
+    if looks and not as_json:
+        print("\nThe netboot servers, as the boards' firmware would see them\n")
+        print(format_looks(looks))
+    if missing or bad:
+        return InfraError.exit_code
+    return 0 if all(look.ok for look in looks) else BootFailure.exit_code
 
 
 def power_board(name: str, action: str, *, lab: Path, as_json: bool) -> int:

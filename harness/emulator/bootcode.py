@@ -42,7 +42,7 @@ def from_network(m: Machine, code: bytes) -> Steps[Payload | str]:
     m.stack.use(_TRANSPORT)
     if not (yield from _server(m, BOOTCODE, BOOTCODE.tries)):
         return f"{BOOTCODE.tries} DISCOVERs of bootcode.bin without a usable answer"
-    return (yield from _load(m))
+    return (yield from load(m))
 
 
 def from_card(m: Machine) -> Steps[Payload | str]:
@@ -71,7 +71,7 @@ def from_card(m: Machine) -> Steps[Payload | str]:
             yield uart.bare("Link up")
             yield from m.takes(_START_UP)
             if (yield from _server(m, BOOTCODE, _CARD_TRIES)):
-                return (yield from _load(m))
+                return (yield from load(m))
         else:
             yield uart.bare("Failed to initialise link")
         yield from m.wait(_CARD_PAUSE)
@@ -95,7 +95,7 @@ def _server(m: Machine, client: Client, tries: int) -> Steps[bool]:
     return False
 
 
-def _load(m: Machine) -> Steps[Payload | str]:
+def load(m: Machine) -> Steps[Payload | str]:
     files = FileReader(m, _FIRST_PORT, plain=False, idle=_IDLE)
     m.prefix = f"{m.identity.serial_text}/"
     if (yield from files.get(m.prefix + m.model.start_elf, probe=True)) is None:

@@ -80,7 +80,7 @@ def _boot_order(m: Machine) -> Steps[Payload | None]:
             yield from m.takes(_NOTHING_AFTER[mode])
 
 
-def _load(m: Machine) -> Steps[Payload | str | None]:
+def load(m: Machine) -> Steps[Payload | str | None]:
     """The files, to the operating system; in words why the board stands still; None when the boot mode has failed."""
     if m.model.soc == "BCM2712":
         return (yield from pi5.load(m))
@@ -94,7 +94,7 @@ def _network(m: Machine, connect: Callable[[Machine], Steps[bool]]) -> Steps[Pay
     while True:
         m.forget_network()
         if (yield from connect(m)):
-            started = yield from _load(m)
+            started = yield from load(m)
             if isinstance(started, Payload):
                 return started
             if started is not None:

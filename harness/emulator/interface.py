@@ -37,15 +37,17 @@ _LARGEST = 1 << 16
 class Interface:
     """The same card as Tap, for a wire that is there already. mac: six octets; only its frames and group frames are heard.
 
+    whole: what this machine itself sends there is heard, too, all but what goes out by this card.
     take: the next frame, raises BlockingIOError when none waits; put: sends one, raises OSError.
     """
 
-    def __init__(self, name: str, mac: bytes) -> None:
+    def __init__(self, name: str, mac: bytes, *, whole: bool = False) -> None:
         self.name = name
         self.fd = -1
         self.wait: Callable[[float | None], list[tuple[int, int]]] = select.poll().poll
         self.put: Callable[[bytes | bytearray], int] = lambda _frame: 0
         self._mac = mac
+        self._whole = whole
         self._socket: socket.socket | None = None
         self._buffer = bytearray(_LARGEST)
 
@@ -65,8 +67,9 @@ class Interface:
             # Filter and options first: bound to no protocol yet, nothing can slip in before them.
             _hear_only(made, self._mac)
             made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            with suppress(OSError):  # before Linux 4.20: then they are told by their packet type
-                made.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            if not self._whole:
+                with suppress(OSError):  # before Linux 4.20: then they are told by their packet type
+                    made.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             with suppress(OSError):
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             number = socket.if_nametoindex(self.name)
@@ -99,7 +102,7 @@ class Interface:
         while True:
             size, told, _flags, address = self._socket.recvmsg_into((self._buffer,), 64)
             status = int.from_bytes(told[0][2][:4], "little") if told else 0
-            if address[2] == _PACKET_OUTGOING or status & _VLAN_VALID:
+            if (address[2] == _PACKET_OUTGOING and not self._whole) or status & _VLAN_VALID:
                 continue  # ours; or of another network than the board's, whose port is untagged
             frame = bytes(memoryview(self._buffer)[:size])
             return _with_checksum(frame) if status & _CSUM_NOT_READY else frame

@@ -17,7 +17,7 @@ _PXE_CLASS = b"PXEClient"
 
 
 @dataclass(slots=True)
-class _Offers:
+class Offers:
     """What the OFFERs of one attempt have said so far. lease: the first with an address; boot: the TFTP server.
 
     given: the server by configuration, which no OFFER changes.
@@ -36,7 +36,7 @@ class _Offers:
 @dataclass(slots=True)
 class _Attempt:
     xid: int
-    offers: _Offers = field(default_factory=_Offers)
+    offers: Offers = field(default_factory=Offers)
     nak: bool = False
 
 
@@ -69,7 +69,7 @@ def _use_static(m: Machine, server: bytes | None) -> None:
     m.server = server or m.eeprom.tftp_ip or NO_IP
 
 
-def _use(m: Machine, ack: Reply, offers: _Offers) -> None:
+def _use(m: Machine, ack: Reply, offers: Offers) -> None:
     m.stack.ip = ack.yiaddr
     offered = offers.lease or ack
     mask = ack.address(1) if ack.address(1) != NO_IP else offered.address(1)
@@ -86,13 +86,13 @@ def _classful(ip: bytes) -> bytes:
 def _discover(m: Machine, attempt: _Attempt, deadline: float) -> Steps[bool]:
     wait = m.eeprom.dhcp_req_timeout
     while m.clock() < deadline:
-        yield _broadcast(m, dhcp.discover(m.identity, attempt.xid))
+        yield broadcast(m, dhcp.discover(m.identity, attempt.xid))
         until = min(deadline, m.clock() + wait)
         while (answer := (yield from _answer(m, attempt.xid, until))) is not None:
             datagram, reply = answer
             yield from _report(m, datagram, reply, "OFFER")
             if reply.kind == dhcp.OFFER:
-                _merge(m, attempt.offers, datagram, reply)
+                merge(m, attempt.offers, datagram, reply)
                 if attempt.offers.enough:
                     return True
         if m.release.doubling:
@@ -106,7 +106,7 @@ def _request(m: Machine, attempt: _Attempt, deadline: float) -> Steps[Reply | No
     server_id = offer.address(54)
     wait = m.eeprom.dhcp_req_timeout
     while m.clock() < deadline:
-        yield _broadcast(m, dhcp.request(m.identity, attempt.xid, offer.yiaddr, server_id, offer.siaddr))
+        yield broadcast(m, dhcp.request(m.identity, attempt.xid, offer.yiaddr, server_id, offer.siaddr))
         until = min(deadline, m.clock() + wait)
         refused = False
         while (answer := (yield from _answer(m, attempt.xid, until))) is not None:
@@ -124,7 +124,7 @@ def _request(m: Machine, attempt: _Attempt, deadline: float) -> Steps[Reply | No
     return None
 
 
-def _broadcast(m: Machine, message: bytes) -> Send:
+def broadcast(m: Machine, message: bytes) -> Send:
     ports = (dhcp.CLIENT_PORT, dhcp.SERVER_PORT)
     return Send(m.stack.udp(BROADCAST_MAC, BROADCAST_IP, ports, message))
 
@@ -142,7 +142,7 @@ def _answer(m: Machine, xid: int, until: float) -> Steps[tuple[Datagram, Reply] 
     return None
 
 
-def _merge(m: Machine, offers: _Offers, datagram: Datagram, reply: Reply) -> None:
+def merge(m: Machine, offers: Offers, datagram: Datagram, reply: Reply) -> None:
     """Address from the first OFFER that has one; server: TFTP_IP before option 66 before the option-43 packet."""
     if offers.lease is None and reply.yiaddr != NO_IP:
         offers.lease = reply

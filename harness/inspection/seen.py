@@ -8,7 +8,7 @@ from typing import Literal
 from harness.errors import ConfigError, HarnessError
 from harness.power.port import Refused
 
-Kind = Literal["power", "console", "wire", "server", "place"]
+Kind = Literal["power", "console", "wire", "place"]
 
 
 @dataclass(frozen=True)

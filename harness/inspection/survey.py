@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig, SerialConsole, SshWire
+from harness.config import BoardConfig, InterfaceWire, LabConfig, SerialConsole, SshWire
 from harness.config.labgrid import LabgridPower
 from harness.inspection.seen import Kind, Seen, looked
 
@@ -15,7 +15,7 @@ _WORKERS = 16
 
 
 def survey(lab: LabConfig) -> list[Seen]:
-    """A row for each wire and server that a real board uses, and for each real board's labgrid place, power port and console, in
+    """A row for each wire that a real board uses, and for each real board's labgrid place, power port and console, in
     the file's order. An emulated board's gear is made when a run begins. Never raises for what the gear does.
     """
     tasks = list(_tasks(lab))
@@ -31,9 +31,6 @@ def _tasks(lab: LabConfig) -> Iterator[Task]:
         mac = next((board.mac for board in real if board.wire == name), None)
         if mac is not None and isinstance(wire, InterfaceWire | SshWire):
             yield _wire(name, wire, mac)
-    for name, server in lab.servers.items():
-        if isinstance(server, ExternalServer) and any(board.server == name for board in real):
-            yield _server(name, server)
     for board in real:
         if board.place is not None:
             yield _place(lab, board)
@@ -52,12 +49,6 @@ def _wire(name: str, wire: InterfaceWire | SshWire, mac: str) -> Task:
 
     where = f"{wire.host}:{wire.interface}" if isinstance(wire, SshWire) else wire.interface
     return lambda: looked(_row("wire", f"wire {name}: {where}"), lambda row: look_at_wire(wire, mac, row))
-
-
-def _server(name: str, server: ExternalServer) -> Task:
-    from harness.inspection.servers import look_at_server  # noqa: PLC0415
-
-    return lambda: looked(_row("server", f"server {name}"), lambda row: look_at_server(server, row))
 
 
 def _power(board: BoardConfig) -> Task:

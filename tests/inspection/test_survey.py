@@ -5,20 +5,15 @@ import os
 import pty
 import shutil
 import socket
-import struct
 import subprocess
 import sys
-import threading
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from harness.config import ExternalServer, LabConfig, loads
+from harness.config import LabConfig, loads
 from harness.inspection import Seen, format_rows, survey
-from harness.inspection.servers import ask_tftp, look_at_server
 from tests.power.driver_doubles import web
 from tests.power.pigpiod import Pigpiod
 from tests.power.snmpd import COMMUNITY, snmpd
@@ -214,54 +209,6 @@ def test_consoles(tmp_path: Path) -> None:
     row = only(lab, "console")
     assert (row.reachable, row.ok) == (False, False)
     assert row.fix
-
-
-@contextmanager
-def tftp(answer: bytes) -> Iterator[int]:
-    """A server that answers every request so, from a port of its own."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own,
-    ):
-        line.bind(("127.0.0.1", 0))
-        own.bind(("127.0.0.1", 0))
-
-        def serve() -> None:
-            request, peer = line.recvfrom(600)
-            assert request.endswith(b"\0octet\0")
-            own.sendto(answer, peer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield line.getsockname()[1]
-        thread.join(20)
-
-
-def test_a_server_is_asked_for_a_file_that_nobody_has() -> None:
-    server = ExternalServer.model_validate(
-        {"kind": "external", "dhcp": ["127.0.0.1"], "tftp": {"address": "127.0.0.1"}},
-    )
-    with tftp(struct.pack("!HH", 5, 1) + b"File \x1b[31mnot found\0") as port:
-        row = look_at_server(server, Seen("server", "server nas"), tftp_port=port)
-    assert row.reachable
-    assert "TFTP answers" in row.state
-    assert "it would lease an address" in row.state
-    assert "\x1b" not in format_rows([row])
-    with tftp(struct.pack("!HH", 3, 1) + b"data") as port:
-        assert ask_tftp("127.0.0.1", port) == "it serves whatever is asked for"
-
-
-def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.inspection.servers._ANSWER", 0.1)
-    both = {"tftp": {"address": "127.0.0.1"}, "root": {"kind": "nfs", "source": "127.0.0.1:/srv/x"}}
-    server = ExternalServer.model_validate({"kind": "external", "dhcp": ["127.0.0.1"], **both})
-    with socket.create_server(("127.0.0.1", 0)) as nfs:
-        row = look_at_server(server, Seen("server", "nas"), tftp_port=9, nfs_port=nfs.getsockname()[1])
-    assert (row.reachable, row.ok) == (None, True), "one of two: perhaps a firewall"
-    row = look_at_server(server, Seen("server", "nas"), tftp_port=9, nfs_port=1)
-    assert (row.reachable, row.ok) == (False, False)
-    assert "no NFS at 127.0.0.1" in row.state
-    assert "firewall" in row.fix
 
 
 def test_an_emulated_lab_has_no_gear_to_ask() -> None:

@@ -21,6 +21,14 @@ class RpcError(OSError):
     """The server answered, but not with a result: unknown program or version, garbage, a refusal."""
 
 
+class MountRefusedError(RpcError):
+    """status: mountstat3."""
+
+    def __init__(self, path: str, status: int) -> None:
+        super().__init__(f"mounting {path} was refused with status {status:08x} (RFC 1813, mountstat3)")
+        self.status = status
+
+
 def call(sock: socket.socket, program: int, version: int, procedure: int, arguments: bytes = b"") -> bytes:
     """One call over a connected TCP socket with a timeout; gives the result's XDR. Raises OSError, RpcError among it."""
     number = secrets.randbits(32)
@@ -67,8 +75,10 @@ def mount(sock: socket.socket, path: str) -> bytes:
     """Mount an export and take the mount back; gives the root's file handle. Raises RpcError with MOUNT's status."""
     argument = struct.pack(">I", len(path.encode())) + path.encode().ljust(-(-len(path.encode()) // 4) * 4, b"\0")
     data = call(sock, MOUNT, 3, _MOUNT_MNT, argument)
-    if len(data) < 8 or _word(data, 0) != 0:
-        raise RpcError(f"mounting {path} was refused with status {data[:4].hex()} (RFC 1813, mountstat3)")
+    if len(data) < 4 or (len(data) < 8 and _word(data, 0) == 0):
+        raise RpcError("an answer to a mount that is too short")
+    if _word(data, 0) != 0:
+        raise MountRefusedError(path, _word(data, 0))
     call(sock, MOUNT, 3, _MOUNT_UMNT, argument)
     return data[8 : 8 + _word(data, 4)]
 
