@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The services of a topology as somebody's own server: `piboot check` runs in the network namespace of the switch, as on a lab's host."""
+"""The services of a topology as somebody's own server: `piboot check` runs in the network namespace of the switch."""
 
 import json
 import sys

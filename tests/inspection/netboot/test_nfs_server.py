@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.servers import topology_named
-from tests.inspection.netboot.bench import Bench, boards, ids, start
+from tests.inspection.netboot.bench import Bench, boards, start
 from tests.topologies.labs import skip_without
 
 pytestmark = pytest.mark.netns
