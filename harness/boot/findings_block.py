@@ -191,7 +191,8 @@ def storage_health(facts: Facts) -> Iterator[Finding]:
             stage="root",
             who="server",
             remedy="see the target's log; a board whose iscsid runs takes up a session that is back within "
-            "node.session.timeo.replacement_timeout seconds",
+            "node.session.timeo.replacement_timeout seconds, unless a target that was starting let it in and hung up (tgtd does "
+            "while it has no target: open its portal last)",
             severity="warning",
             evidence=(line(gone),),
         )

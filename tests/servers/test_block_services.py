@@ -162,6 +162,25 @@ def test_a_target_that_was_killed_serves_the_same_disks_again(san: San) -> None:
 
 
 @needs("dnsmasq-iscsi")
+def test_no_board_is_let_in_while_a_target_is_missing(san: San, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tgtd would accept it and hang up, which open-iscsi does not get over when it takes a session up again."""
+    seen: list[str] = []
+    tool = san.tgt._tool
+
+    def watched(*words: str, what: str) -> str:
+        if what in ("making the iSCSI targets", "taking a target away"):
+            with pytest.raises(ConnectionRefusedError):
+                san.connect()
+            seen.append(what)
+        return tool(*words, what=what)
+
+    monkeypatch.setattr(san.tgt, "_tool", watched)
+    san.tgt.restart()
+    assert seen == ["taking a target away"] * len(BOARDS) + ["making the iSCSI targets"]
+    assert san.session(0)[0] == 0
+
+
+@needs("dnsmasq-iscsi")
 def test_tgtd_ends_at_once_when_it_is_asked_in_its_own_way(san: San) -> None:
     """It ignores SIGTERM while it has a target: the rig would wait five seconds, and kill it."""
     san.session(0)

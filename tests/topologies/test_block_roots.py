@@ -2,6 +2,7 @@
 """Roots on iSCSI and Ceph RBD: two boards at once, what a board writes, services that fail before and after the login."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -215,12 +216,15 @@ WRITE = "dd if=/dev/urandom of=/root/there bs=64k count=8 2>/dev/null && sync &&
 READ = "echo 3 > /proc/sys/vm/drop_caches; md5sum /root/there"
 
 
-@pytest.mark.slow
-def test_a_board_goes_on_when_its_iscsi_target_is_back(open_lab: OpenLab) -> None:
+def test_a_board_goes_on_when_its_iscsi_target_is_back(open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target is killed, comes back, and takes its time until its disks are there, as one with many disks does."""
     lab = open_lab("dnsmasq-iscsi", PI)
     board = up(lab)
     tgt = tgt_of(lab)
     assert tgt.process is not None
+    configure = tgt._configure
+    # The board asks every three seconds.
+    monkeypatch.setattr(tgt, "_configure", lambda: (time.sleep(4.0), configure()))
     tgt.process.signal(9)
     tgt.process.wait(10)
     back = threading.Timer(5.0, tgt.start)

@@ -17,6 +17,7 @@ from harness.servers.services.service import READY_TIMEOUT, Service, render
 from harness.servers.services.tool import run_tool
 
 PORT = 3260
+_INSIDE = "127.0.0.1"
 _TARGET = re.compile(r"^Target (\d+): (\S+)$", re.MULTILINE)
 
 
@@ -32,6 +33,10 @@ class Disk:
 
 class Tgt(Service):
     """iSCSI on one address of a host. secrets: a directory of the rig's own for the CHAP secrets.
+
+    Boards are let in last and shut out first. While tgtd has no target it accepts connections and at once closes them, and an
+    initiator that meets this while it takes its session up again never does: open-iscsi 2.1.8 drops the kernel's error when it
+    comes between binding the connection and the login, and Linux 6.1 then refuses to bind (ENOTCONN) for good.
 
     Its control socket is /run/tgtd/socket.<number>, in the rig's own /run: it goes with the rig, and several rigs do not meet.
     """
@@ -67,19 +72,20 @@ class Tgt(Service):
         return render("tgt.conf", {"disks": self.disks, "secrets": self.secrets})
 
     def command(self) -> Sequence[str]:
-        return ["tgtd", "-f", "-C", self.number, "--iscsi", f"portal={self.address}:{PORT}"]
+        # Where no board comes: without any portal it would be open to all.
+        return ["tgtd", "-f", "-C", self.number, "--iscsi", f"portal={_INSIDE}:{PORT}"]
 
     def awaited(self) -> str:
         try:
-            connect(self.keeper, self.host, self.address, PORT).close()
+            connect(self.keeper, self.host, _INSIDE, PORT).close()
         except OSError as error:
-            return f"it does not answer on {self.address} port {PORT} ({error})"
+            return f"it does not answer on {_INSIDE} port {PORT} ({error})"
         return ""
 
     def await_ready(self, process: Process, timeout: float = READY_TIMEOUT) -> None:
         super().await_ready(process, timeout)
-        # It starts without a configuration; until now nobody knew of a target to log in to.
         self._configure()
+        self._portal("new", "opening the portal")
 
     def served(self) -> dict[str, str]:
         """The targets that it has now: their names, and the numbers by which tgtadm knows them."""
@@ -110,6 +116,8 @@ class Tgt(Service):
     def stop(self) -> None:
         """End it: it ignores SIGTERM while it has a target (tgtd's own rule: no disk is taken from under a client)."""
         if self.running:
+            with suppress(InfraError):  # it was not opened yet
+                self._portal("delete", "closing the portal")
             with suppress(InfraError):  # it hangs, or has just died: then the signals below are the end of it
                 for number in self.served().values():
                     words = ("--op", "delete", "--mode", "target", "--tid", number, "--force")
@@ -130,6 +138,10 @@ class Tgt(Service):
                 place=str(self.log),
                 remedy=f"look at {self.config}",
             )
+
+    def _portal(self, operation: str, what: str) -> None:
+        words = ("--op", operation, "--mode", "portal", "--param", f"portal={self.address}:{PORT}")
+        self._tool("tgtadm", "--lld", "iscsi", *words, what=what)
 
     def _show(self) -> str:
         return self._tool("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "target", what="asking for the targets")
