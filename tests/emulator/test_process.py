@@ -58,13 +58,25 @@ class Console:
         self._thread.start()
 
     def _read(self) -> None:
-        # select and not a blocking read: what another program sets on the line (VMIN 0) must not look like its end.
+        # Not a blocking read: what another program sets on the line (VMIN 0) must not look like its end. That is a hang-up,
+        # after which a line without data is always ready.
+        line = select.poll()
+        line.register(self.fd, select.POLLIN)
         try:
             while True:
-                select.select([self.fd], [], [])
-                self.data += os.read(self.fd, 65536)
+                ((_, event),) = line.poll()
+                data = os.read(self.fd, 65536)
+                self.data += data
+                if event & select.POLLHUP and not data:
+                    return
         except OSError:
             return
+
+    def close(self) -> None:
+        """Once the emulator is gone."""
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        os.close(self.fd)
 
     def wait(self, text: str, *, times: int = 1, timeout: float = 30.0) -> None:
         until(
@@ -126,7 +138,10 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with Rig(BOARDS, tmp_path_factory.mktemp("emulator"), boot_set=None) as rig:
-        yield Bench(rig)
+        bench = Bench(rig)
+        yield bench
+    for console in bench.consoles.values():
+        console.close()
 
 
 def off(port: VirtualPort) -> None:

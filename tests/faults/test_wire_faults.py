@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad cables: what a board makes of them, by its model, and what the judge says. Real frames, lost and late for real."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +11,18 @@ from harness.boot.record import BootRecord
 from harness.lab import Lab
 from harness.result import Boot
 from tests.faults.conftest import BOARD, lab_config
+from tests.stand_ins import small_boot_files
 
 pytestmark = pytest.mark.netns
 
 OpenLab = Callable[..., Lab]
+
+
+@pytest.fixture(autouse=True)
+def short_transfers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """A bad cable makes every block slow; what it does to one it does to all, and only a boot to the login wants them all."""
+    with nullcontext() if request.node.get_closest_marker("qemu") else small_boot_files(tmp_path / "boot"):
+        yield
 
 
 def boot(

@@ -17,6 +17,7 @@ from harness.models import MODELS
 from harness.result import Boot
 from harness.run import Run
 from harness.servers.programs import requirements, system_path
+from tests.stand_ins import small_boot_files
 
 pytestmark = [
     pytest.mark.netns,
@@ -75,8 +76,12 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     topology = str(request.param)
     skip_without(topology)
     boards = [board(model, more="sd_card: bootcode" if model in ON_CARD else "") for model in MODELS]
-    run = Run.create(tmp_path_factory.mktemp(topology), lab="independent")
-    with Lab(loads(LAB.replace("TOPOLOGY", topology) + "".join(boards)), run) as lab:
+    folder = tmp_path_factory.mktemp(topology)
+    run = Run.create(folder, lab="independent")
+    with (
+        small_boot_files(folder / "boot"),
+        Lab(loads(LAB.replace("TOPOLOGY", topology) + "".join(boards)), run) as lab,
+    ):
         yield lab
 
 
@@ -84,6 +89,7 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def broken(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     """broken("isc-hpa", board(...), ...): a lab of the test's own."""
     with ExitStack() as stack:
+        stack.enter_context(small_boot_files(tmp_path / "boot"))
 
         def lab(topology: str, *boards: str) -> Lab:
             skip_without(topology)
@@ -132,8 +138,12 @@ def test_each_model_gets_its_files(sound: Lab, model: str) -> None:
 
 
 @pytest.mark.qemu
-def test_a_boot_to_the_login(sound: Lab) -> None:
-    done = boot(sound, "pi4", until="login")
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_a_boot_to_the_login(tmp_path: Path, topology: str) -> None:
+    skip_without(topology)
+    run = Run.create(tmp_path, lab="independent")
+    with Lab(loads(LAB.replace("TOPOLOGY", topology) + board("pi4")), run) as lab:
+        done = boot(lab, "pi4", until="login")
     assert done.verdict == "passed", (done.record.reason, findings(done))
     assert {exchange.client for exchange in done.record.dhcp} == {"firmware", "os"}
     assert all(exchange.result == "ack" for exchange in done.record.dhcp)

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from harness.result import Boot
 from harness.run import Run
 from harness.servers import Rig, VirtualBoard
 from harness.servers.topologies import TOPOLOGIES
+from tests.stand_ins import small_boot_files
 from tests.topologies.conftest import OpenLab
 from tests.topologies.labs import NFS, Pi, lab_text, skip_without
 
@@ -41,8 +43,9 @@ SILENT = {
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab that stays up for all tests that break nothing."""
     skip_without(request.param)
-    run = Run.create(tmp_path_factory.mktemp(request.param), lab="prefixes")
-    with Lab(loads(lab_text(request.param, *BOARDS)), run) as opened:
+    folder = tmp_path_factory.mktemp(request.param)
+    run = Run.create(folder, lab="prefixes")
+    with small_boot_files(folder / "boot"), Lab(loads(lab_text(request.param, *BOARDS)), run) as opened:
         yield opened
 
 
@@ -70,10 +73,11 @@ def test_the_files_come_from_the_boards_own_folder(lab: Lab, pi: Pi) -> None:
 @pytest.mark.parametrize(
     "topology", [pytest.param(name, marks=[] if name == "openwrt-43-66" else [pytest.mark.slow]) for name in TOPOLOGIES]
 )
-def test_tftp_ip_needs_no_option_of_the_offer(open_lab: OpenLab, topology: str) -> None:
+def test_tftp_ip_needs_no_option_of_the_offer(open_lab: OpenLab, tmp_path: Path, topology: str) -> None:
     server = TOPOLOGIES[topology]().facts(ANY).tftp_server
     lab = open_lab(topology, Pi("told", "pi4", 1, {"eeprom": f"{{TFTP_IP: {server}}}"}))
-    silence(lab.rig_of("told"))
+    with small_boot_files(tmp_path / "boot"):
+        silence(lab.rig_of("told"))
     boot = booted(lab, "told")
     assert boot.verdict == "passed", (boot.record.reason, [finding.title for finding in boot.findings])
     assert boot.record.findings == ()
