@@ -71,24 +71,14 @@ def with_initramfs(images: BootSet, flavour: str, *, cache: Path | None = None) 
     digest = hashlib.sha256(f"{images.key}\n{flavour}\n{recipe}".encode()).hexdigest()
     folder = (cache or cache_folder()) / "initramfs"
     path = folder / f"{images.kind}-{flavour}-{digest[:16]}"
-    try:
-        if not path.is_file():
-            make_folder(folder)
-            _keep(path, make(images, wanted))
-            _prune(path)
-    except OSError as error:
-        raise InfraError(
-            f"the initramfs {flavour} cannot be kept: {error.strerror}",
-            place=str(error.filename or path),
-            remedy="free some space, or set PIBOOT_CACHE to another disk",
-        ) from error
+    keep(path, lambda: make(images, wanted))
     image = root_image(images, flavour, wanted.root, wanted.sources, cache=cache) if wanted.block else None
     return replace(images, initramfs=path, image=image)
 
 
-def make(images: BootSet, flavour: Flavour) -> bytes:
-    """The initramfs of a boot set with what a flavour adds."""
-    own = (images.boot / "initramfs8").read_bytes()
+def make(images: BootSet, flavour: Flavour, initramfs: Path | None = None) -> bytes:
+    """The initramfs of a boot set, initramfs8 unless another is given, with what a flavour adds."""
+    own = (initramfs or images.boot / "initramfs8").read_bytes()
     with tempfile.TemporaryDirectory(prefix="piboot-initramfs-") as name:
         work = Path(name)
         programs = system(images, work) / "bin"
@@ -137,6 +127,21 @@ def _file(archive: bytes, wanted: str) -> bytes:
             return archive[start : start + size]
         at = start + size + -size % 4
     raise KeyError(wanted)
+
+
+def keep(path: Path, made: Callable[[], bytes]) -> None:
+    """Make a cached initramfs when it is not there, and remove what older recipes made. Raises InfraError."""
+    try:
+        if not path.is_file():
+            make_folder(path.parent)
+            _keep(path, made())
+            _prune(path)
+    except OSError as error:
+        raise InfraError(
+            f"the initramfs {path.name} cannot be kept: {error.strerror}",
+            place=str(error.filename or path),
+            remedy="free some space, or set PIBOOT_CACHE to another disk",
+        ) from error
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -75,7 +75,7 @@ def _complete(images: BootSet, work: Path, parts: Path) -> None:
         (programs / "udevadm").write_text(UDEVADM)
         (programs / "udevadm").chmod(0o755)
     else:
-        complete_modules(images, work, (*MODULES, *modules.LIGHT_BOOT))
+        complete_modules(images, work, (*MODULES, *(modules.LIGHT_BOOT if images.own is None else ())))
 
 
 def complete_root(images: BootSet, root: Path) -> None:

@@ -78,4 +78,4 @@ def complete(images: BootSet, work: Path) -> None:
     """Lays the script, and what Debian's own initramfs lacks of modules, out in `work`."""
     add_scripts(work, {"rbd": SCRIPT})
     if images.kind != "light":
-        complete_modules(images, work, (*MODULES, *modules.LIGHT_BOOT))
+        complete_modules(images, work, (*MODULES, *(modules.LIGHT_BOOT if images.own is None else ())))

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.config import EmulatedServer
 from harness.images import BootSet, boot_set
 from harness.images.flavours import with_initramfs
+from harness.images.own.flavour import with_initramfs as own_initramfs
 from harness.images.own.kernels import chosen, refuse
 from harness.images.own.make import Own, own_set
 from harness.images.own.rewrite import settings
@@ -32,13 +33,12 @@ def images_for(
     """
     if server.image is None:
         return with_initramfs(boot_set(server.root, progress=progress), topology.initramfs)
-    images = own_set(Path(server.image), progress=progress)
-    assert images.own is not None  # noqa: S101
+    images, own = own_set(Path(server.image), progress=progress)
     for board in boards:
-        _check_kernel(images.own, board)
-    images = with_initramfs(images, topology.initramfs)
-    if images.own is not None:
-        _tell(images.own, boards, topology, run)
+        _check_kernel(own, board)
+    virtual = any(board.machine == _VIRT for board in boards)
+    images, added = own_initramfs(images, own, topology.initramfs, virtual=virtual)
+    _tell(own, boards, topology, run, added)
     return images
 
 
@@ -49,13 +49,13 @@ def _check_kernel(own: Own, board: VirtualBoard) -> None:
         raise refuse(own.image, kernel, board.name, board.model)
 
 
-def _tell(own: Own, boards: Sequence[VirtualBoard], topology: Topology, run: Run) -> None:
+def _tell(own: Own, boards: Sequence[VirtualBoard], topology: Topology, run: Run, added: Sequence[str]) -> None:
     """What the image is, and all that was changed in it, as notes of the run and in <board>/image.json."""
     run.note(f"image {own.image.name}: {own.system.name or 'a system without os-release'}, {own.system.processor}")
     for warning in own.system.warnings:
         run.note(f"image {own.image.name}: {warning}")
     for board in boards:
-        changes = [masked(line) for line in own.changes(topology.cmdline(board), topology.root_files(board))]
+        changes = [masked(line) for line in (*own.changes(topology.cmdline(board), topology.root_files(board)), *added)]
         run.note(f"image {own.image.name}: {len(changes)} changes for {board.name}, see {board.name}/image.json")
         folder = run.folder / board.name
         folder.mkdir(parents=True, exist_ok=True)

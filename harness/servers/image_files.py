@@ -23,7 +23,7 @@ def copy_image(image: Path, to: Path) -> None:
 def put_files(image: Path, files: Mapping[str, str]) -> None:
     """Write text files into an image that nobody has mounted: relative path -> text; mode 0644, owner root.
 
-    Directories on the way must be there. Raises InfraError when one is not, or the image is full.
+    Directories on the way are made. Raises InfraError when one cannot be, or the image is full.
     """
     if not files:
         return
@@ -32,6 +32,7 @@ def put_files(image: Path, files: Mapping[str, str]) -> None:
         for number, (name, text) in enumerate(files.items()):
             source = Path(folder) / str(number)
             source.write_text(text, encoding="utf-8")
+            commands += [f'mkdir "/{folder}"' for folder in list(Path(name).parents)[-2::-1]]
             commands += [f'rm "/{name}"', f'write {source} "/{name}"']
             commands += [f'sif "/{name}" {what}' for what in ("mode 0100644", "uid 0", "gid 0")]
         script = Path(folder) / "script"
@@ -61,8 +62,8 @@ def differences(before: Path, after: Path, size: int = 4096) -> list[tuple[int, 
 def _complaint(line: str) -> bool:
     if line.startswith(("debugfs", "Allocated inode")) or not line.strip():
         return False
-    # That a file which is to be replaced was not there is nothing wrong.
-    return not line.startswith("rm:") or "not found" not in line
+    # That a file which is to be replaced was not there, or a folder was, is nothing wrong.
+    return not ("already exists" in line or (line.startswith("rm:") and "not found" in line))
 
 
 def _run(argv: Sequence[str], what: str) -> str:

@@ -53,10 +53,16 @@ def test_files_are_put_into_a_copy_and_the_image_stays(image: Path, tmp_path: Pa
 
 
 @needs_e2fsprogs
-@pytest.mark.parametrize("name", ["no/such/folder", "etc/fstab/under"])
-def test_a_file_that_cannot_be_put_there_is_an_error(image: Path, name: str) -> None:
+def test_folders_on_the_way_are_made(image: Path) -> None:
+    put_files(image, {"etc/iscsi/more/name": "x\n", "top": "y\n"})
+    assert [content(image, name) for name in ("etc/iscsi/more/name", "top")] == ["x\n", "y\n"]
+    subprocess.run(["e2fsck", "-fn", image], capture_output=True, check=True)
+
+
+@needs_e2fsprogs
+def test_a_file_that_cannot_be_put_there_is_an_error(image: Path) -> None:
     with pytest.raises(InfraError, match="could not be written into an image"):
-        put_files(image, {name: "x"})
+        put_files(image, {"etc/fstab/under": "x"})
 
 
 def test_an_image_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 """The user's own image: one that is laid out like Raspberry Pi OS, with the light root in it, boots to login by network."""
 
 import json
+import lzma
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -87,13 +88,51 @@ def boot_image(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeyp
     return booted
 
 
-def test_an_image_boots_to_login(image: Path, boot_image: BootImage) -> None:
+def test_an_image_boots_to_login_and_is_laid_out_once(image: Path, boot_image: BootImage) -> None:
+    def look(lab: Lab, lines: list[str]) -> None:
+        shell = lab.board(PI.name).shell
+        assert shell.run("cat /etc/issue.net").output.strip() == "the user's own"
+        assert shell.run("cat /etc/fstab").output.split() == ["proc", "/proc", "proc", "defaults", "0", "0"]
+        told.append(any("copying its root" in line for line in lines))
+
+    told: list[bool] = []
+    for _ in range(2):
+        boot = boot_image(image, "dnsmasq-nfs", look=look)
+        assert boot.passed, boot.record.verdict
+    assert told == [True, False]
+    said = json.loads((boot.folder / "image.json").read_text())
+    assert boot.record.kernel is not None
+    assert said["kernels"] == [{"file": "kernel8.img", "release": boot.record.kernel.release}]
+    assert "cmdline.txt: quiet was left out: the boot is followed on the console" in said["changes"]
+    assert f"fstab: PARTUUID={cards.DISK_ID}-02 on / (ext4) was left out: there is no card" in said["changes"]
+
+
+def test_a_packed_image_mounts_its_boot_folder_from_the_server(
+    image: Path, tmp_path: Path, boot_image: BootImage
+) -> None:
+    def look(lab: Lab, _lines: list[str]) -> None:
+        shell = lab.board(PI.name).shell
+        source = shell.run("findmnt -no SOURCE /boot/firmware").output.strip()
+        assert source == f"10.77.0.2:/srv/tftp/{PI.serial}"
+        assert "auto_initramfs=1" in shell.run("cat /boot/firmware/config.txt").output
+
+    packed = tmp_path / "own.img.xz"
+    with image.open("rb") as file, lzma.open(packed, "wb", preset=0) as to:
+        shutil.copyfileobj(file, to)
+    boot = boot_image(packed, "openwrt-43-66", look=look)
+    assert boot.passed, boot.record.verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", ["dnsmasq-iscsi", "ceph-rbd"])
+def test_an_image_boots_from_a_disk_of_its_own(topology: str, image: Path, boot_image: BootImage) -> None:
     def look(lab: Lab, _lines: list[str]) -> None:
         shell = lab.board(PI.name).shell
         assert shell.run("cat /etc/issue.net").output.strip() == "the user's own"
-        assert "PARTUUID" not in shell.run("cat /etc/fstab").output
+        assert shell.run("findmnt -no FSTYPE /").output.strip() == "ext4"
 
-    boot = boot_image(image, "dnsmasq-nfs", look=look)
+    boot = boot_image(image, topology, look=look)
     assert boot.passed, boot.record.verdict
-    said = json.loads((boot.folder / "image.json").read_text())
-    assert "cmdline.txt: quiet was left out: the boot is followed on the console" in said["changes"]
+    changes = json.loads((boot.folder / "image.json").read_text())["changes"]
+    assert any(line.startswith("initramfs8: ") for line in changes)
+    assert not any("***" not in line and ("iscsi_password=" in line or "rbdroot=" in line) for line in changes)

@@ -6,6 +6,7 @@ Raspberry Pis alone (bcm2711_defconfig) has neither driver, and its boot would f
 """
 
 import re
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from harness.images.own import initramfs
 
 #: Of QEMU's machine `virt` with a virtio-net-pci card.
 VIRT = ("pci_host_generic", "virtio_pci", "virtio_net")
+#: Of an initramfs, what mounts a root on a block device.
+SCRIPTS = ("scripts/local-top/iscsi", "scripts/rbd")
 _FILES = re.compile(r"kernel\w*\.img|vmlinuz\S*")
 _RELEASE = re.compile(rb"Linux version (\S{1,100}) \(")
 _LARGEST = 256 << 20
@@ -24,12 +27,18 @@ _LARGEST = 256 << 20
 
 @dataclass(frozen=True)
 class Kernel:
-    """file: its path in the boot partition. release: "" when it cannot be told. lacks: what it would need for `virt` and does
-    not have, in words; "" for nothing, or when it cannot be told."""
+    """file: its path in the boot partition. release: "" when it cannot be told. initramfs: the path of what goes with it, "" for
+    none. lacks: what it would need for `virt` and does not have, in words; "" for nothing, or when it cannot be told. adds: the
+    modules for it that the image has, but its initramfs does not. merged: the initramfs has bin and lib below /usr. scripts:
+    those of SCRIPTS that it holds."""
 
     file: str
     release: str
+    initramfs: str = ""
     lacks: str = ""
+    adds: tuple[str, ...] = ()
+    merged: bool = True
+    scripts: tuple[str, ...] = ()
 
 
 def find(boot: Path, root: Path) -> tuple[Kernel, ...]:
@@ -42,9 +51,26 @@ def find(boot: Path, root: Path) -> tuple[Kernel, ...]:
 
 def _kernel(path: Path, boot: Path, root: Path) -> Kernel:
     found = release(path.read_bytes())
-    name = str(path.relative_to(boot))
+    file = str(path.relative_to(boot))
+    archive = companion(path)
+    held = initramfs.names(archive) if archive is not None else {}
     tree = modules_of(root, found)
-    return Kernel(name, found, _lacks(ModuleTree(tree), companion(path)) if tree is not None else "")
+    absent, wanted = _needs(ModuleTree(tree)) if tree is not None else ([], [])
+    inside = {canonical(Path(name).name) for name in held if ".ko" in name}
+    lacks = ""
+    if absent:
+        lacks = f"neither it nor its modules have {', '.join(absent)}"
+    elif wanted and archive is None:
+        lacks = f"{', '.join(wanted)} is a module, and no initramfs is there to load it"
+    return Kernel(
+        file,
+        found,
+        str(archive.relative_to(boot)) if archive is not None else "",
+        lacks,
+        tuple(name for name in wanted if name not in inside) if not lacks else (),
+        merged=not stat.S_ISDIR(held.get("bin", 0)),
+        scripts=tuple(name for name in SCRIPTS if name in held),
+    )
 
 
 def release(data: bytes) -> str:
@@ -75,18 +101,10 @@ def companion(kernel: Path) -> Path | None:
     return next((path for name in names if (path := kernel.with_name(name)).is_file()), None)
 
 
-def _lacks(tree: ModuleTree, archive: Path | None) -> str:
+def _needs(tree: ModuleTree) -> tuple[list[str], list[str]]:
+    """Of what `virt` needs: what there is no driver for, and what is a module."""
     absent = [name for name in VIRT if name not in tree.paths and name not in tree.builtin]
-    if absent:
-        return f"neither the kernel nor its modules have {', '.join(absent)}"
-    wanted = [name for name in VIRT if name not in tree.builtin]
-    if not wanted:
-        return ""
-    if archive is None:
-        return f"{', '.join(wanted)} is a module, and no initramfs is there to load it"
-    held = {canonical(Path(name).name) for name in initramfs.names(archive) if ".ko" in name}
-    missing = [name for name in wanted if name not in held]
-    return f"{', '.join(missing)} is a module, and {archive.name} does not hold it" if missing else ""
+    return absent, [name for name in VIRT if name in tree.paths and name not in tree.builtin]
 
 
 def chosen(kernels: tuple[Kernel, ...], config: Mapping[str, str], names: tuple[str, ...]) -> Kernel | None:
@@ -108,5 +126,5 @@ def refuse(image: Path, kernel: Kernel, board: str, model: str) -> ConfigError:
     return ConfigError(
         f"the image's kernel {kernel.release} ({kernel.file}) cannot drive the emulated machine of board {board}: {kernel.lacks}",
         place=str(image),
-        remedy=f"{way}; or add virtio_net to the image's initramfs, where its kernel has that",
+        remedy=f"{way}",
     )

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The user's image as a boot set: laid out once, then found in the cache until the file changes."""
 
-import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from harness.errors import ConfigError
 from harness.images import BootSet, cache
@@ -22,6 +22,17 @@ _HERE = Path(__file__).parent
 _SOURCES = ("source.py", "disk.py", "extract.py", "make.py", "system.py", "kernels.py", "initramfs.py")
 #: Small files of a boot partition that a system looks for on /boot at its first boot.
 _SEEDS = ("userconf.txt", "userconf", "ssh", "ssh.txt", "custom.toml", "user-data", "meta-data", "network-config")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """image.json of a set: what was found when it was laid out."""
+
+    kernels: tuple[kernels.Kernel, ...]
+    system: system.System
+
+
+_NOTES = TypeAdapter(Notes)
 
 
 @dataclass(frozen=True)
@@ -66,17 +77,19 @@ class Own:
         return [*found, *(f"/{path}: written" for path in files if path != "etc/fstab")]
 
 
-def own_set(image: Path, *, progress: Callable[[str], None], folder: Path | None = None) -> BootSet:
-    """The boot set of an image; laid out first when it is not cached. Raises ConfigError for an image that cannot be used,
-    InfraError: no root, a tool missing, disk full."""
+def own_set(image: Path, *, progress: Callable[[str], None], folder: Path | None = None) -> tuple[BootSet, Own]:
+    """The boot set of an image, and what it has of its own; laid out first when it is not cached.
+
+    Raises ConfigError for an image that cannot be used, InfraError: no root, a tool missing, disk full.
+    """
     found = source.identify(image)
     made_by = _key(found)
     store = cache.Store(folder or cache_folder())
     manifest = store.get(KIND, made_by, partial(_build, found), progress)
     place = store.place(KIND, made_by)
     boot, root = place / "boot", place / "root"
-    own = _own(image, boot, root, _noted(place))
-    return BootSet(KIND, manifest.key, boot, root, manifest.kernel_release, manifest.packages, own=own)
+    own = _own(image, boot, root, _NOTES.validate_json((place / "image.json").read_bytes()))
+    return BootSet(KIND, manifest.key, boot, root, manifest.kernel_release, manifest.packages, own=own), own
 
 
 def laid_out(image: Path, *, folder: Path | None = None) -> bool:
@@ -110,24 +123,18 @@ def _build(found: source.Source, builder: cache.Builder) -> cache.Made:
     builder.step("looking at its kernels and its system")
     inside = system.look(root, boot, image)
     those = kernels.find(boot, root)
-    notes = {"kernels": [dataclasses.asdict(one) for one in those], "system": dataclasses.asdict(inside)}
-    (builder.folder / "image.json").write_text(json.dumps(notes, indent=1) + "\n")
+    (builder.folder / "image.json").write_bytes(_NOTES.dump_json(Notes(those, inside), indent=1))
     return cache.Made(next((one.release for one in those if one.release), ""), (f"image={image.name}",))
 
 
-def _noted(place: Path) -> tuple[tuple[kernels.Kernel, ...], system.System]:
-    notes = json.loads((place / "image.json").read_text())
-    found = notes["system"]
-    inside = system.System(found["name"], found["processor"], tuple(found["users"]), tuple(found["warnings"]))
-    return tuple(kernels.Kernel(**one) for one in notes["kernels"]), inside
-
-
-def _own(image: Path, boot: Path, root: Path, noted: tuple[tuple[kernels.Kernel, ...], system.System]) -> Own:
+def _own(image: Path, boot: Path, root: Path, noted: Notes) -> Own:
     fstab = system.text(root, "etc/fstab")
     where = next((place for place in rewrite.BOOT_PLACES if system.inside(root, place) is not None), "")
     found = {path.name: path for path in boot.iterdir() if path.name in _SEEDS and path.is_file()}
     seeds = {f"{where[1:]}/{name}": _text(path) for name, path in sorted(found.items()) if where}
-    return Own(image, _cmdlines(boot, image), _text(boot / "config.txt"), fstab, *noted, seeds=seeds)
+    return Own(
+        image, _cmdlines(boot, image), _text(boot / "config.txt"), fstab, noted.kernels, noted.system, seeds=seeds
+    )
 
 
 def _cmdlines(boot: Path, image: Path) -> dict[str, str]:

@@ -7,6 +7,8 @@ Each gives the new text and, in words, what was changed. `wanted` is what the to
 import re
 from dataclasses import dataclass
 
+from harness.masking import masked
+
 #: First-boot work that is for a card: its root partition is made as large as the card.
 _GROW = ("resize", "init=/usr/lib/raspi-config/init_resize.sh", "init=/usr/lib/raspberrypi-sys-mods/firstboot")
 #: Raspberry Pi Imager's firstrun.sh, which ends in a reboot and takes itself off the card's cmdline.txt.
@@ -49,12 +51,8 @@ def cmdline(own: str, wanted: str) -> Rewritten:
         else:
             kept.append(word)
     if replaced:
-        changes.insert(0, f"{' '.join(replaced)} became {' '.join(_unsecret(word) for word in new)}")
+        changes.insert(0, masked(f"{' '.join(replaced)} became {' '.join(new)}"))
     return Rewritten(" ".join([*kept, *new]), tuple(f"cmdline.txt: {change}" for change in changes))
-
-
-def _unsecret(word: str) -> str:
-    return re.sub(r"^(iscsi_(?:in_)?password|rbdroot)=.*", r"\1=***", word)
 
 
 def fstab(own: str, wanted: str) -> Rewritten:
