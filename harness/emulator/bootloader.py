@@ -18,8 +18,6 @@ _MODES = {
 }
 #: Seconds that a mode takes to find nothing: USB-MSD 25 s (EE#480), the others inferred.
 _NOTHING_AFTER = {1: 0.3, 3: 5.0, 4: 25.0, 5: 25.0, 6: 1.0}
-#: Between two tries of the NETWORK mode (release notes 2020-06-03); a wait of software, not scaled.
-_RETRY_PAUSE = 5.0
 _RESTART_PAUSE = 0.1
 
 
@@ -104,4 +102,4 @@ def _network(m: Machine, connect: Callable[[Machine], Steps[bool]]) -> Steps[Pay
             return None
         tries += 1
         yield m.uart.line(f"Retry NETWORK {tries}")
-        yield from m.wait(_RETRY_PAUSE)
+        yield from m.wait(m.release.retry_pause)  # of software, so not scaled

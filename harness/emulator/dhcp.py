@@ -25,13 +25,15 @@ _MOST_OPTIONS = 256
 class Identity:
     """Who the board is: mac (six bytes), serial and revision (32 bits), fourcc: option 97's first four bytes.
 
-    fourcc None means the oldest form, the serial number four times (DHCP_OPTION97=0).
+    fourcc None means the oldest form, the serial number four times (DHCP_OPTION97=0). mac_in_guid: option 97 has the MAC's
+    last octets, else zeros (EE#103).
     """
 
     mac: bytes
     serial: int
     revision: int
     fourcc: bytes | None
+    mac_in_guid: bool = True
 
     @property
     def mac_text(self) -> str:
@@ -51,7 +53,8 @@ class Identity:
         serial = self.serial.to_bytes(4, "little")
         if self.fourcc is None:
             return b"\0" + serial * 4
-        return b"\0" + self.fourcc + self.revision.to_bytes(4, "little") + self.mac[2:6] + serial
+        mac = self.mac[2:6] if self.mac_in_guid else bytes(4)
+        return b"\0" + self.fourcc + self.revision.to_bytes(4, "little") + mac + serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +84,22 @@ class Reply:
         return value[:4] if len(value) >= 4 else NO_IP
 
 
-def discover(who: Identity, xid: int) -> bytes:
-    """The 322-byte DISCOVER."""
-    return _message(who, xid, NO_IP) + _options(
-        (53, bytes((DISCOVER,))),
-        (55, PARAMETERS),
-        (60, VENDOR_CLASS),
-        (93, b"\0\0"),
-        (94, b"\x01\x02\x01"),
-        (97, who.guid()),
-    )
+def discover(who: Identity, xid: int, *, class_last: bool = False) -> bytes:
+    """The 322-byte DISCOVER. class_last: option 60 behind 97, as in 2019 (EE#58 capture)."""
+    kind, pxe_class = (53, bytes((DISCOVER,))), (60, VENDOR_CLASS)
+    rest = ((93, b"\0\0"), (94, b"\x01\x02\x01"), (97, who.guid()))
+    asked = (kind, (55, PARAMETERS), *((*rest, pxe_class) if class_last else (pxe_class, *rest)))
+    return _message(who, xid, NO_IP) + _options(*asked)
 
 
-def request(who: Identity, xid: int, offered: bytes, server_id: bytes, siaddr: bytes) -> bytes:
-    """The 309-byte REQUEST; it repeats the OFFER's siaddr (inferred from the same capture) and has no 55, 93, 94."""
-    return _message(who, xid, siaddr) + _options(
-        (53, bytes((REQUEST,))), (50, offered), (54, server_id), (60, VENDOR_CLASS), (97, who.guid())
-    )
+def request(who: Identity, xid: int, offer: Reply, *, with_class: bool = True) -> bytes:
+    """The 309-byte REQUEST; it repeats the OFFER's siaddr (inferred from the same capture) and has no 55, 93, 94.
+
+    with_class: option 60, which early releases left out (EE#87).
+    """
+    pxe_class = ((60, VENDOR_CLASS),) if with_class else ()
+    asked = ((53, bytes((REQUEST,))), (50, offer.yiaddr), (54, offer.address(54)), *pxe_class, (97, who.guid()))
+    return _message(who, xid, offer.siaddr) + _options(*asked)
 
 
 def _message(who: Identity, xid: int, siaddr: bytes) -> bytes:
@@ -110,8 +112,11 @@ def _options(*pairs: tuple[int, bytes]) -> bytes:
     return b"".join(bytes((code, len(value))) + value for code, value in pairs) + b"\xff"
 
 
-def read(payload: bytes) -> Reply | None:
-    """A BOOTREPLY, None when it is not one. Cut options end the list; kind is 0 without option 53."""
+def read(payload: bytes, *, padding: bool = True) -> Reply | None:
+    """A BOOTREPLY, None when it is not one. Cut options end the list; kind is 0 without option 53.
+
+    padding: option 0 is known; without, it is read as an option like any other (EE#82).
+    """
     if len(payload) < 240 or payload[0] != 2 or payload[236:240] != COOKIE:
         return None
     _op, htype, hlen, hops, xid, _secs, _flags, _ci, yiaddr, siaddr, giaddr, chaddr, _sname, _file = _FIXED.unpack_from(
@@ -119,7 +124,7 @@ def read(payload: bytes) -> Reply | None:
     )
     if (htype, hlen) != (1, 6):
         return None
-    options = read_options(payload[240:], end=255, padding=0)
+    options = read_options(payload[240:], end=255, padding=0 if padding else None)
     kind = next((value[0] for code, value in options if code == 53 and value), 0)
     return Reply(xid, hops, yiaddr, siaddr, giaddr, chaddr[:6], kind, options)
 
@@ -144,11 +149,16 @@ def pxe_options(value: bytes) -> tuple[tuple[int, bytes], ...]:
     return read_options(value, end=255, padding=0)
 
 
-def offers_boot(value: bytes, wanted: bytes) -> bool:
-    """Whether option 43 names the Pi: a menu entry (sub-option 9) that contains the string, or the raw text alone."""
-    if any(code == 9 and wanted in text for code, text in pxe_options(value)):
-        return True
-    return value.startswith(wanted)
+def offers_boot(value: bytes, wanted: bytes, menus: str = "any") -> bool:
+    """Whether option 43 names the Pi: a menu entry (sub-option 9) that contains the string, or the raw text alone.
+
+    menus: as in Release. An entry is a type of two octets, a length and its text (PXE 2.1, 2.2.3).
+    """
+    menu = next((text for code, text in pxe_options(value) if code == 9), b"")
+    if menus != "any":
+        first = menu[3 : 3 + menu[2]] if len(menu) > 2 else b""
+        return (first or value) == wanted if menus == "exact" else (first or value).startswith(wanted)
+    return wanted in menu or value.startswith(wanted)
 
 
 def dotted(text: bytes) -> bytes | None:

@@ -8,11 +8,12 @@ BOOT_ORDER is 0xf2 (network only, again and again) and BOOT_UART is 1 (a board w
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.emulator.dhcp import dotted
 from harness.emulator.packets import BROADCAST_IP, BROADCAST_MAC, NO_IP
+from harness.emulator.releases import Release
 from harness.errors import ConfigError
 
 _INFINITE = -1
@@ -210,6 +211,26 @@ _WITHOUT_EFFECT = frozenset(
 _NOT_EMULATED = frozenset((*("HTTP_CACERT_HASH", "MAC_ADDRESS_OTP", "DNS_IP"),))
 #: Switches that must be off, for the same reason.
 _OFF = frozenset(("USE_IPV6", "SIGNED_BOOT", "NET_INSTALL_AT_POWER_ON"))
+
+
+#: First releases for a BCM2711 that know these fields; an older one passes over their keys (release notes).
+_SINCE: Mapping[str, tuple[str, ...]] = {
+    "2019-10-08": ("tftp_prefix", "tftp_prefix_str"),
+    "2019-11-18": ("mac_address",),
+    "2020-03-04": ("client_ip", "subnet", "gateway", "pxe_option43", "option97"),
+}
+#: The time-out for a file was shorter before this release, unless it was configured.
+_LONGER_SINCE, _SHORTER = "2019-09-25", 15.0
+
+
+def known_to(release: Release, config: Eeprom) -> Eeprom:
+    """What a bootloader of that release makes of the configuration. One that knows NETCONSOLE or BOOT_WATCHDOG_TIMEOUT says so
+    itself."""
+    default = Eeprom()
+    unknown = [name for since, names in _SINCE.items() if release.date < since for name in names]
+    if release.date < _LONGER_SINCE and config.tftp_file_timeout == default.tftp_file_timeout:
+        config = replace(config, tftp_file_timeout=_SHORTER)
+    return replace(config, **{name: getattr(default, name) for name in unknown})
 
 
 def read(keys: Mapping[str, Any]) -> Eeprom:

@@ -68,6 +68,7 @@ class BootloaderFiles:
             file_timeout=m.eeprom.tftp_file_timeout,
             idle_timeout=m.eeprom.tftp_file_timeout,
             block_limit=m.release.block_limit,
+            repeats_again=m.release.repeats_again,
         )
         server = Server(m.server_mac, m.server)
         transfer = Transfer(
@@ -75,7 +76,7 @@ class BootloaderFiles:
         )
         found = yield from _run(transfer)
         if transfer.repeats:
-            block = -(-len(transfer.data) // m.release.blksize)
+            block = -(-len(transfer.data) // (m.release.blksize or 512))
             yield self.say(f"Duplicate block {block} expected {block + 1}")
         if transfer.outcome == "complete":
             yield self.say(f"TFTP: complete {len(transfer.data)}")

@@ -86,7 +86,7 @@ def _classful(ip: bytes) -> bytes:
 def _discover(m: Machine, attempt: _Attempt, deadline: float) -> Steps[bool]:
     wait = m.eeprom.dhcp_req_timeout
     while m.clock() < deadline:
-        yield broadcast(m, dhcp.discover(m.identity, attempt.xid))
+        yield broadcast(m, dhcp.discover(m.identity, attempt.xid, class_last=m.release.class_last))
         until = min(deadline, m.clock() + wait)
         while (answer := (yield from _answer(m, attempt.xid, until))) is not None:
             datagram, reply = answer
@@ -106,7 +106,7 @@ def _request(m: Machine, attempt: _Attempt, deadline: float) -> Steps[Reply | No
     server_id = offer.address(54)
     wait = m.eeprom.dhcp_req_timeout
     while m.clock() < deadline:
-        yield broadcast(m, dhcp.request(m.identity, attempt.xid, offer.yiaddr, server_id, offer.siaddr))
+        yield broadcast(m, dhcp.request(m.identity, attempt.xid, offer, with_class=m.release.class_again))
         until = min(deadline, m.clock() + wait)
         refused = False
         while (answer := (yield from _answer(m, attempt.xid, until))) is not None:
@@ -134,7 +134,7 @@ def _answer(m: Machine, xid: int, until: float) -> Steps[tuple[Datagram, Reply] 
     while (datagram := (yield from m.stack.receive(until))) is not None:
         if datagram.dport != dhcp.CLIENT_PORT:
             continue
-        reply = dhcp.read(datagram.payload)
+        reply = dhcp.read(datagram.payload, padding=m.release.padding)
         if reply and reply.xid == xid and reply.chaddr == m.identity.mac:
             return datagram, reply
         if m.clock() >= until:
@@ -158,7 +158,7 @@ def merge(m: Machine, offers: Offers, datagram: Datagram, reply: Reply) -> None:
     wanted = m.eeprom.pxe_option43.encode("ascii", "replace")
     class_fits = not m.release.needs_class or (reply.option(60) or b"").startswith(_PXE_CLASS)
     # dnsmasq can send two options 43 in one OFFER: any of them may name the Pi.
-    menu = any(code == 43 and dhcp.offers_boot(value, wanted) for code, value in reply.options)
+    menu = any(code == 43 and dhcp.offers_boot(value, wanted, m.release.menus) for code, value in reply.options)
     if menu and class_fits:
         offers.boot = reply.siaddr if reply.siaddr != NO_IP else datagram.src
     elif m.release.siaddr_boot and reply.siaddr != NO_IP:

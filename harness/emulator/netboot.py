@@ -112,7 +112,7 @@ def load(m: Machine) -> Steps[Config | None]:
             m.prefix = ""
     text = yield from files.get(m.prefix + "config.txt")
     early = configtxt.Walk(m.conditions(), text.data if text else b"", includes=False).config
-    m.uart.second_stage = early.flag("uart_2ndstage")
+    m.uart.second_stage = early.flag("uart_2ndstage") and m.release.hands_uart
     if early.flag("boot_ramdisk") and m.ramdisk is None:
         return (yield from load(m)) if (yield from ramdisk.enter(m, files)) else None
     yield from _optional(m, files, "vl805.sig" if m.release.sig_first else "", "pieeprom.sig")

@@ -22,21 +22,32 @@ CURRENT = {"BCM2711": "2026-08-04", "BCM2712": "2026-08-12"}
 class Release:
     """One release of the bootloader.
 
-    date: "2026-08-04"; fourcc: of option 97, None for the serial number four times; blksize: asked from the TFTP
-    server; word: what precedes "wait for link"; iso_banner: two banners with ISO dates; stamped: lines carry the
-    seconds since power-on; block_limit: the last block number a transfer may have, 0 for none; sig_first: vl805.sig
-    is asked; doubling: DHCP resends after 4, 8, 16 s instead of every 4 s; siaddr_boot: an OFFER with nothing but
-    siaddr is enough; needs_class: option 43 counts only beside option 60 "PXEClient"; arp_tries, arp_wait: requests
-    for the server's MAC, and seconds between them; labelled: the banner names serial number
-    and board; skewed: the fraction in the stamps is wrong and jumps back;
-    http, watchdog, netconsole: whether HTTP boot, BOOT_WATCHDOG_TIMEOUT and NETCONSOLE are known; loud: uart_2ndstage is
-    on by default; real_time: kernel8_rt.img is tried; maps: overlay_map.dtb is read even when no overlay needs it;
+    date: "2026-08-04"; fourcc: of option 97, None for the serial number four times; mac_in_guid: option 97 has the MAC's
+    last octets; class_last: option 60 is the last of a DISCOVER; class_again: a REQUEST has it, too; padding: DHCP replies
+    may have option 0; menus: of option 43, "exact" (its first entry is the text wanted), "first" (begins with it) or "any"
+    entry has it; blksize: asked from the TFTP server, 0 for none; repeats_again: a repeated block is acknowledged again;
+    retry_pause: seconds between two tries of the NETWORK mode; hands_uart: uart_2ndstage reaches start4.elf; word: what
+    precedes "wait for link"; iso_banner: two banners with ISO dates; stamped: lines carry the seconds since power-on;
+    block_limit: the last block number a transfer may have, 0 for none; sig_first: vl805.sig is asked; doubling: DHCP
+    resends after 4, 8, 16 s instead of every 4 s; siaddr_boot: an OFFER with nothing but siaddr is enough; needs_class:
+    option 43 counts only beside option 60 "PXEClient"; arp_tries, arp_wait: requests for the server's MAC, and seconds
+    between them; labelled: the banner names serial number and board; skewed: the fraction in the stamps is wrong and jumps
+    back; http, watchdog, netconsole: whether HTTP boot, BOOT_WATCHDOG_TIMEOUT and NETCONSOLE are known; loud: uart_2ndstage
+    is on by default; real_time: kernel8_rt.img is tried; maps: overlay_map.dtb is read even when no overlay needs it;
     hangs: a Pi 5 stands still when a file times out after config.txt.
     """
 
     date: str = FIRST["BCM2711"]
     fourcc: bytes | None = None
-    blksize: int = 1024
+    mac_in_guid: bool = True
+    class_last: bool = True
+    class_again: bool = False
+    padding: bool = False
+    menus: str = "exact"
+    blksize: int = 0
+    repeats_again: bool = False
+    retry_pause: float = 0.017  # EE#140
+    hands_uart: bool = False
     word: str = "NET_BOOT"
     iso_banner: bool = False
     stamped: bool = False
@@ -97,8 +108,18 @@ _SETTLED = max(date for dates in _LINES.values() for date in dates if date != _E
 _FORMER = tuple(start for start, (_since, until) in _LINES.items() if until != _EVER)
 _Changes = tuple[tuple[str, Mapping[str, Any]], ...]
 _CHANGES_2711: _Changes = (
-    ("2020-03-04", {"fourcc": b"RPi4"}),
+    ("2019-10-08", {"blksize": 1024}),
+    ("2019-10-16", {"menus": "first"}),
+    ("2019-12-03", {"menus": "any"}),  # EE#60
+    ("2020-01-17", {"padding": True}),  # EE#82
+    # Option 60: last, and in DISCOVERs alone (EE#58, EE#87); otherwise on a Pi 400 (2020-11). That it came with EE#87's other
+    # wish, the new option 97, is inferred.
+    ("2020-03-04", {"fourcc": b"RPi4", "mac_in_guid": False, "class_last": False, "class_again": True}),
+    ("2020-03-16", {"mac_in_guid": True}),
     ("2020-05-15", {"netconsole": True}),  # S
+    ("2020-06-03", {"retry_pause": 5.0}),
+    ("2020-06-12", {"hands_uart": True}),
+    ("2021-02-16", {"repeats_again": True}),
     ("2022-02-04", {"fourcc": b"4iPR", "http": True}),  # http: this beta, then 2022-03-10
     ("2022-10-03", {"blksize": 1468, "sig_first": False}),
     ("2022-11-25", {"word": "NETWORK", "labelled": True}),
@@ -113,7 +134,9 @@ _CHANGES_2712: _Changes = (
         FIRST["BCM2712"],
         {
             **{"fourcc": b"4iPR", "blksize": 1468, "sig_first": False, "word": "NETWORK", "iso_banner": True},
-            **{"doubling": False, "labelled": True, "http": True, "netconsole": True},
+            **{"doubling": False, "labelled": True, "http": True, "netconsole": True, "class_last": False},
+            **{"class_again": True, "padding": True, "menus": "any", "repeats_again": True, "retry_pause": 5.0},
+            "hands_uart": True,
             **{"stamped": True, "skewed": True},  # I: all known logs of this SoC have stamps
             "hangs": True,  # C: EE#687, bootloader of 2025-03-27; when it was mended is inferred
         },

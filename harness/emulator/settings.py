@@ -145,8 +145,9 @@ def _board(entry: object) -> Settings:
             mistakes.append(f"revision: {error}")
     if mistakes or model is None or config is None or release is None or mac is None or serial is None:
         raise _Mistakes(mistakes)
+    config = eeprom.known_to(release, config)
     fourcc = config.option97 or release.fourcc if config.option97 is not None else None
-    identity = Identity(config.mac_address or mac, serial, code, fourcc)
+    identity = Identity(config.mac_address or mac, serial, code, fourcc, release.mac_in_guid)
     return Settings(model=model, identity=identity, eeprom=config, release=release, **values)
 
 

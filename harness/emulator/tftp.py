@@ -259,7 +259,7 @@ class Transfer:
             if self._limits.repeats_hang:
                 self._expected, self.deadline = _NEVER, math.inf
                 return self._acknowledge(block + 1 & 0xFFFF)
-            return self._acknowledge(block)
+            return self._acknowledge(block) if self._limits.repeats_again else None
         return self._acknowledge(self._blocks + 1 & 0xFFFF) if self.hangs else None
 
     @property

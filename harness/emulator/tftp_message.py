@@ -23,6 +23,7 @@ class Limits:
     """file_timeout: seconds for the whole file; idle_timeout: seconds without a new block; block_limit: the last block
     number that can be told apart, 0 for none; largest: bytes. repeats_hang: a repeated DATA block is taken for the next one, as
     by start4.elf of 2021-09-28: every later block is answered with that ACK, and the file never ends (firmware issue 1631).
+    repeats_again: a repeated block is acknowledged again (bootloader release notes 2021-02-16), else it is passed over.
     """
 
     file_timeout: float = 30.0
@@ -30,6 +31,7 @@ class Limits:
     block_limit: int = 0
     largest: int = 256 << 20
     repeats_hang: bool = False
+    repeats_again: bool = True
 
 
 def request(path: bytes, blksize: int, *, plain: bool = False) -> bytes:

@@ -138,10 +138,10 @@ def machine(
     revision: int = REVISION,
 ) -> Machine:
     """A Pi 4, or another model, in that world."""
-    config = eeprom.read(keys or {})
     release = releases.release(date, model.soc)
+    config = eeprom.known_to(release, eeprom.read(keys or {}))
     fourcc = None if config.option97 is None else config.option97 or release.fourcc
-    identity = Identity(config.mac_address or MAC, SERIAL, revision, fourcc)
+    identity = Identity(config.mac_address or MAC, SERIAL, revision, fourcc, release.mac_in_guid)
     return Machine(
         model=model,
         identity=identity,
