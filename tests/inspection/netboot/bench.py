@@ -12,20 +12,20 @@ from harness.images import boot_set
 from harness.images.flavours import with_initramfs
 from harness.models import MODELS
 from harness.servers import Rig, Topology, VirtualBoard
-from harness.servers.services.dnsmasq import options_for
 from tests.servers.wire import give_client_address
 
 HEAD = """version: 1
 name: own
 locks: {locks}
 wires:
-  bench: {{kind: interface, interface: br0}}
+  bench: {{kind: interface, interface: {wire}}}
 servers:
   own: {{kind: external{server}}}
 boards:
 """
 BOARD = """  {name}: {{model: {model}, serial_number: "{serial}", mac: "{mac}", wire: bench, server: own{more},
-     power: {{driver: pdu, url: "http://127.0.0.1:9", hostname: p, port: "{name}"}}}}
+     power: {{driver: command, on: ["true", {name}], off: ["true", {name}],
+             read_back: {{command: [echo, "off"], on: {{output: "^on"}}, off: {{output: "^off"}}}}}}}}
 """
 
 
@@ -52,11 +52,15 @@ class Bench:
     rig: Rig
     folder: Path
 
-    def lab(self, server: str, more: Mapping[str, str] | None = None) -> Path:
-        """A lab of real boards with the rig's. server: what is described, ", dhcp: [...]"; more: board -> further keys."""
+    def lab(self, server: str, *only: str, more: Mapping[str, str] | None = None, wire: str = "br0") -> Path:
+        """A lab of real boards with the rig's identities. server: what is described, ", dhcp: [...]", ROOT for the TFTP root;
+        only: names of boards, all when there are none; more: board -> further keys; wire: the interface."""
         path = self.folder / "lab.yaml"
-        text = HEAD.format(locks=self.folder / "locks", server=server)
+        server = server.replace("ROOT", str(self.rig.tftp_root))
+        text = HEAD.format(locks=self.folder / "locks", server=server, wire=wire)
         for board in self.rig.boards.values():
+            if only and board.name not in only:
+                continue
             text += BOARD.format(
                 name=board.name,
                 model=board.model,
@@ -67,26 +71,36 @@ class Bench:
         path.write_text(text)
         return path
 
-    def check(self, lab: Path, *words: str) -> tuple[int, str]:
-        """Exit code and standard output of `piboot check`."""
+    def check(self, lab: Path, *words: str, host: str = "client", before: Sequence[str] = ()) -> tuple[int, str]:
+        """Exit code and standard output of `piboot check` on one of the rig's hosts. before: a program that starts it."""
         give_client_address(self.rig)
         out, err = self.folder / "out", self.folder / "err"
         for path in (out, err):
             path.unlink(missing_ok=True)
-        argv = [sys.executable, "-c", "from harness.cli import main; main()", "check", "--lab", str(lab), *words]
-        process = self.rig.spawn("client", argv, stdout=out, stderr=err)
-        code = process.wait(120)
+        argv = [*before, sys.executable, "-P", "-m", "harness.cli", "check", "--lab", str(lab), *words]
+        process = self.rig.spawn(host, argv, stdout=out, stderr=err)
+        code = process.wait(240)
         assert "Traceback" not in err.read_text(), err.read_text()
         return code, out.read_text()
 
-    def look(self, lab: Path) -> dict[str, dict[str, Any]]:
+    def looks(self, lab: Path, **options: Any) -> dict[str, dict[str, Any]]:
         """board -> what was seen of its server."""
-        _, text = self.check(lab, "--json")
-        return {look["board"]: look for look in json.loads(text)["servers"]}
+        code, text = self.check(lab, "--json", **options)
+        found = {look["board"]: look for look in json.loads(text)["servers"]}
+        assert code != 0 or all(look["ok"] for look in found.values())
+        return found
+
+    def look(self, lab: Path, **options: Any) -> dict[str, Any]:
+        """The same of the only board."""
+        (found,) = self.looks(lab, **options).values()
+        return found
 
 
 def ids(look: Mapping[str, Any], severity: str = "fault") -> list[str]:
+    """Of the findings."""
     return [finding["id"] for finding in look["findings"] if finding["severity"] == severity]
 
 
-__all__ = ["Bench", "boards", "ids", "options_for", "start"]
+def points(look: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(state, what was said) of the root's server."""
+    return [(point["state"], f"{point['what']}: {point['said']}") for point in look["root"]]
