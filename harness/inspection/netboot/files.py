@@ -21,7 +21,7 @@ from harness.emulator.stack import EEPROM, START4
 from harness.inspection.netboot.dhcp import facts_of
 from harness.inspection.netboot.pi import Pi
 from harness.inspection.netboot.seen import File
-from harness.inspection.netboot.wire import Ended, Got, Walk
+from harness.inspection.netboot.wire import SILENCE, Ended, Got, Walk
 
 #: A locally administered address: whose the server's MAC is does not matter on our sockets.
 _SOMEBODY = b"\x02\0\0\0\0\x01"
@@ -41,13 +41,17 @@ class Fetched:
     cmdline: str | None
 
 
-def fetch(pi: Pi, server: str, address: str | None, expected: ExpectedServer, deadline: float) -> Fetched:
-    """server: the TFTP server; address: that the board was offered; deadline: time.monotonic(). Never raises for what comes."""
+def fetch(
+    pi: Pi, server: str, address: str | None, expected: ExpectedServer, deadline: float, silence: float = SILENCE
+) -> Fetched:
+    """server: the TFTP server; address: that the board was offered; deadline: time.monotonic(); silence: seconds. Never raises
+    for what comes.
+    """
     m = pi.machine
     m.stack.use(START4 if pi.is_rom else EEPROM)
     m.stack.ip = socket.inet_aton(address) if address else _NOBODY
     m.server, m.server_mac, m.port = socket.inet_aton(server), _SOMEBODY, 0
-    walk = Walk(pi, server, deadline)
+    walk = Walk(pi, server, deadline, silence)
     ended: Payload | str | None
     try:
         ended = walk.run(_rom(pi) if pi.is_rom else bootloader.load(m))

@@ -48,7 +48,7 @@ def _folder(prefix: str | None) -> str:
 def _takes(asked: Ask) -> str:
     if not asked.takes:
         return one_line(f"the board would not go on: {asked.why}", 300)
-    return f"the board would take {asked.address}, and ask {asked.tftp_server} for its files"
+    return one_line(f"the board would take {asked.address}, and ask {asked.tftp_server} for its files")
 
 
 def _answers(asked: Ask) -> Iterator[str]:
@@ -66,14 +66,8 @@ def _row(answer: Answer) -> tuple[str, ...]:
     kind = " (proxy)" if answer.gives == "boot server" else ""
     texts = (_text(value) for value in (answer.option_43, answer.option_66, answer.option_67))
     gives = f"{answer.type} {answer.gives}{kind}" if answer.type != "OFFER" else f"{answer.gives}{kind}"
-    return (
-        f"{one_line(answer.server, 40)}{rogue}",
-        gives,
-        answer.address,
-        answer.siaddr,
-        *texts,
-        f"{answer.seconds:.3f} s",
-    )
+    cells = (f"{answer.server}{rogue}", gives, answer.address, answer.siaddr, *texts, f"{answer.seconds:.3f} s")
+    return tuple(one_line(cell, 60) for cell in cells)
 
 
 def _text(value: str | None) -> str:
