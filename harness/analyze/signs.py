@@ -56,6 +56,8 @@ _WAITS = {
     "bootcode.arp_fail": "firmware",
     "tftp.timeout": "firmware",
     "bootloader.insert_sd": "firmware",
+    # The kernel is started without it: Linux then says nothing, other payloads may not need it.
+    "firmware.dtb_failed": "kernel",
     "kernel.wait_root": "root",
     "kernel.wait_network": "root",
     "kernel.dhcp": "root",
@@ -161,3 +163,4 @@ class Reader:
             progress.reach("login", evidence)
         elif name.startswith(("uboot.", "uefi.", "ipxe.")) and not progress.has("kernel"):
             progress.payload = name.partition(".")[0].replace("uboot", "u-boot")
+            progress.waits = None

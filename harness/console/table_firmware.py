@@ -140,6 +140,13 @@ START: tuple[Rule, ...] = (
     ),
     rule("firmware.dtb", "dtb_file '", rf"dtb_file '{_FILE}'", "FW#1292"),
     rule(
+        "firmware.dtb_failed",
+        "Failed to load Device",
+        rf"(?:dterror: )?Failed to load Device Tree file '{_FILE}'",
+        "start.elf",
+    ),
+    rule("firmware.dtb_failed", "dterror: not a", r"dterror: not a valid FDT", "start.elf", file=""),
+    rule(
         "firmware.dtb_loaded",
         "Device tree loaded",
         r"Device tree loaded to (?P<address>0x[0-9a-f]{1,16}) \(size (?P<size>0x[0-9a-f]{1,12})\)",

@@ -54,24 +54,26 @@ def _memory(m: Machine) -> str:
 
 
 def _old(m: Machine, pm_rsts: str) -> Steps[None]:
-    """Before 2024-04-17: one banner, the month in letters; before 2022-11-25 with board and serial number bare."""
-    uart, identity, stamp = m.uart, m.identity, m.release.stamp
-    date = datetime.date.fromisoformat(m.release.date)
-    banner = (
-        f"RPi: BOOTLOADER release VERSION:{m.release.version} DATE: {_MONTHS[date.month - 1]} {date.day:2d} {date.year} "
-        f"TIME: 12:00:00 "
-    )
-    if m.release.labelled:
-        yield uart.line(banner + _mode(m))
+    """Before 2024-04-17: one banner, before 2022-11-25 in one line (public logs of 2019-09, 2021-07, 2021-11, 2023-01)."""
+    release, identity, date = m.release, m.identity, datetime.date.fromisoformat(m.release.date)
+    in_letters = f"{_MONTHS[date.month - 1]} {date.day:2d} {date.year}"
+    mode = f"BOOTMODE: 0x00000006 part: 0 BUILD_TIMESTAMP={release.stamp}"
+    name = f"RPi: BOOTLOADER release VERSION:{release.version}"
+    if not release.iso_date:
+        yield m.uart.line(f"PM_RSTS: {pm_rsts}")
+    if release.labelled:
+        yield from _banner(m, "BOOTLOADER")
+    elif release.named:
+        day = date.strftime("%Y/%m/%d") if release.iso_date else in_letters
+        board = f"0x{identity.serial_text} 0x{identity.revision:08x} 0x{round(m.seconds() * 1e6):08x}"
+        yield m.uart.line(f"{name} DATE: {day} TIME: 12:00:00 {mode} {board}")
     else:
-        yield uart.line(
-            f"{banner}BOOTMODE: 0x00000006 part: 0 BUILD_TIMESTAMP={stamp} 0x{identity.serial_text} "
-            f"0x{identity.revision:08x}"
-        )
-    yield uart.line(f"PM_RSTS: {pm_rsts}")
-    yield uart.line("part 00000000 reset_info 00000000")
-    yield uart.line("uSD voltage 3.3V")
-    yield uart.line(_memory(m))
+        yield m.uart.line(f"{name} {in_letters} 12:00:00 {mode}")
+    if release.iso_date:
+        yield m.uart.line(f"PM_RSTS: {pm_rsts}")
+    yield m.uart.line("part 00000000 reset_info 00000000")
+    yield m.uart.line("uSD voltage 3.3V")
+    yield m.uart.line(_memory(m))
 
 
 def _banner(m: Machine, name: str) -> Steps[None]:

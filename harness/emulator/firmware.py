@@ -209,7 +209,7 @@ def _device_tree(s: _Stage) -> Steps[Loaded | None]:
     yield m.uart.firmware(f"dtb_file '{path}'")
     data = yield from s.files.load(path, note=f"Loading '{path}' to 0x100 size {{size}}")
     if data is None:
-        yield m.uart.firmware(f"Failed to load Device Tree file '{path}'")
+        yield m.uart.firmware(f"dterror: Failed to load Device Tree file '{path}'")
     folder = s.system
     if folder and (yield from s.files.probe(f"{folder}{_overlay_folder(s)}README")) is None:
         folder = ""

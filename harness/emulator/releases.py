@@ -27,7 +27,8 @@ class Release:
     may have option 0; menus: of option 43, "exact" (its first entry is the text wanted), "first" (begins with it) or "any"
     entry has it; blksize: asked from the TFTP server, 0 for none; repeats_again: a repeated block is acknowledged again;
     retry_pause: seconds between two tries of the NETWORK mode; hands_uart: uart_2ndstage reaches start4.elf; word: what
-    precedes "wait for link"; iso_banner: two banners with ISO dates; stamped: lines carry the seconds since power-on;
+    precedes "wait for link"; named: the banner names the board; iso_date: it has an ISO date, and comes before PM_RSTS;
+    iso_banner: two banners; stamped: lines carry the seconds since power-on;
     block_limit: the last block number a transfer may have, 0 for none; sig_first: vl805.sig is asked; doubling: DHCP
     resends after 4, 8, 16 s instead of every 4 s; siaddr_boot: an OFFER with nothing but siaddr is enough; needs_class:
     option 43 counts only beside option 60 "PXEClient"; arp_tries, arp_wait: requests for the server's MAC, and seconds
@@ -49,6 +50,8 @@ class Release:
     retry_pause: float = 0.017  # EE#140
     hands_uart: bool = False
     word: str = "NET_BOOT"
+    named: bool = False
+    iso_date: bool = False
     iso_banner: bool = False
     stamped: bool = False
     block_limit: int = 65535
@@ -116,10 +119,11 @@ _CHANGES_2711: _Changes = (
     # wish, the new option 97, is inferred.
     ("2020-03-04", {"fourcc": b"RPi4", "mac_in_guid": False, "class_last": False, "class_again": True}),
     ("2020-03-16", {"mac_in_guid": True}),
-    ("2020-05-15", {"netconsole": True}),  # S
+    ("2020-05-15", {"netconsole": True, "named": True}),  # netconsole: S; named: between 2019-09-10 and 2021-02, I
     ("2020-06-03", {"retry_pause": 5.0}),
     ("2020-06-12", {"hands_uart": True}),
     ("2021-02-16", {"repeats_again": True}),
+    ("2021-10-27", {"iso_date": True}),  # between 2021-07-06 and 2021-11-22 (public logs), I
     ("2022-02-04", {"fourcc": b"4iPR", "http": True}),  # http: this beta, then 2022-03-10
     ("2022-10-03", {"blksize": 1468, "sig_first": False}),
     ("2022-11-25", {"word": "NETWORK", "labelled": True}),
@@ -134,7 +138,8 @@ _CHANGES_2712: _Changes = (
         FIRST["BCM2712"],
         {
             **{"fourcc": b"4iPR", "blksize": 1468, "sig_first": False, "word": "NETWORK", "iso_banner": True},
-            **{"doubling": False, "labelled": True, "http": True, "netconsole": True, "class_last": False},
+            **{"doubling": False, "labelled": True, "named": True, "iso_date": True},
+            **{"http": True, "netconsole": True, "class_last": False},
             **{"class_again": True, "padding": True, "menus": "any", "repeats_again": True, "retry_pause": 5.0},
             "hands_uart": True,
             **{"stamped": True, "skewed": True},  # I: all known logs of this SoC have stamps

@@ -109,6 +109,7 @@ def test_wherever_a_log_ends_it_is_judged(tmp_path: Path, cut: int) -> None:
 
 BEFORE_ROOT = SYSTEM.split("Begin: Running /scripts/nfs-bottom", maxsplit=1)[0]
 NO_ROOT = "[    2.286557] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,255)\n"
+NO_TREE = "MESS:00:00:05.605000:0: dterror: Failed to load Device Tree file 'bcm2711-rpi-4-b.dtb'\n"
 
 
 def until(mark: str) -> str:
@@ -131,6 +132,9 @@ def until(mark: str) -> str:
         (PI5 + SYSTEM + "root\nPassword: \nLogin incorrect\ntestpi login: ", "failed(login)"),
         (PI5 + SYSTEM + "root\nroot@testpi:~# ", "login"),
         (until("[    0.0") + "U-Boot 2025.01 (Jan 06 2025)\nU-Boot> ", "u-boot"),
+        (until("[    0.0") + NO_TREE + "brfs: File read: 9000 bytes\n", "waiting(kernel)"),
+        (until("[    0.0") + NO_TREE + "U-Boot 2025.01 (Jan 06 2025)\nU-Boot> ", "u-boot"),
+        (PI5.replace("[    0.0", NO_TREE + "[    0.0", 1) + SYSTEM, "login"),
     ],
 )  # fmt: skip
 def test_outcomes(tmp_path: Path, text: str, outcome: str) -> None:

@@ -115,6 +115,12 @@ def test_kernel_initramfs_systemd_login() -> None:
         ("Host 'fw.example.org' not found.", "http.host_not_found", {"host": "fw.example.org"}),
         ("File signature or hash mismatch", "firmware.signature", {}),
         ("No compatible kernel found", "firmware.kernel_missing", {"file": ""}),
+        (
+            "MESS:00:00:05.605000:0: dterror: Failed to load Device Tree file 'bcm2711-rpi-4-b.dtb'",
+            "firmware.dtb_failed",
+            {"file": "bcm2711-rpi-4-b.dtb"},
+        ),
+        ("MESS:00:00:05.605000:0: dterror: not a valid FDT - err -9", "firmware.dtb_failed", {"file": ""}),
         ("kernel file kernel8.img does not exist", "firmware.kernel_missing", {"file": "kernel8.img"}),
         ("This board requires newer software", "firmware.incompatible", {}),
         ("Failed to initialise link", "bootcode.link_fail", {}),

@@ -120,11 +120,23 @@ def test_prefix_of_a_pi_5(key: dict[str, object], prefix: str):
 @pytest.mark.parametrize(
     ("date", "there", "absent"),
     [
-        ("2019-09-25", ["DATE: Sep 25 2019"], ["Boot mode:", "NET 10", "ARP 10", "DHCP src", "Link ready"]),
+        (
+            "2019-09-25",
+            [" Sep 25 2019 12:00:00 BOOTMODE: 0x00000006 part: 0 BUILD"],
+            ["Boot mode:", "NET 10", "ARP 10", "DHCP src", "Link ready"],
+        ),
         ("2020-01-09", ["DHCP complete", "DHCP src", "NET_BOOT: ", "TFTP 1: "], ["Boot mode:", "TFTP ERROR"]),
         ("2020-05-15", ["Boot mode: NETWORK (02) order f", "NET 10.77.0.50", "ARP 10.77.0.1"], ["DHCP complete"]),
-        ("2021-10-27", ["GENET: RESET_PHY\r\n", "PHY ID 600d 84a2", "0x91cdf03d 0x00d03114"], ["MII APD"]),
-        ("2022-11-25", ["NETWORK: e4:5f", "DATE: Nov 25 2022", "serial 91cdf03d boardrev d03114"], ["BOOTSYS"]),
+        (
+            "2021-10-27",
+            ["GENET: RESET_PHY\r\n", "PHY ID 600d 84a2", "0x91cdf03d 0x00d03114 0x000", "DATE: 2021/10/27"],
+            ["MII APD"],
+        ),
+        (
+            "2022-11-25",
+            ["NETWORK: e4:5f", "DATE: 2022/11/25 TIME: 12:00:00\r\nBOOTMODE: 0x06 ", "serial 91cdf03d boardrev d03114"],
+            ["BOOTSYS"],
+        ),
         ("2024-04-17", ["RPi: BOOTSYS release", "DATE: 2024/04/17", "GENET: RESET_PHY 1\r\n"], ["  0.07 RPi:"]),
         ("2025-05-08", ["  0.07 RPi: BOOTSYS", "  2.12 RPi: BOOTLOADER", "  5.30 Link ready"], ["NET_BOOT:"]),
     ],

@@ -54,9 +54,10 @@ def test_banner_names_the_memory_of_the_revision():
 
 def test_old_release_has_one_banner_and_no_stamps():
     lines = boot(NetServer(samples.tree()), date="2021-07-06").text.split("\r\n")
-    assert lines[0].startswith("RPi: BOOTLOADER release VERSION:")
-    assert "DATE: Jul  6 2021" in lines[0]
-    assert "0x91cdf03d 0x00d03114" in lines[0]
+    assert lines[0] == "PM_RSTS: 0x00001000"
+    assert lines[1].startswith("RPi: BOOTLOADER release VERSION:")
+    assert "DATE: Jul  6 2021" in lines[1]
+    assert "0x91cdf03d 0x00d03114 0x00011170" in lines[1]
     assert "NET_BOOT: e4:5f:01:09:02:f7 wait for link TFTP: 0.0.0.0" in lines
     assert "\top: 53 len:   1 DHCP recv OFFER (2) expect OFFER" in lines
 

@@ -101,7 +101,9 @@ class _Eeprom:
         self.offers.boot = self._m.eeprom.tftp_ip or NO_IP
 
     def discover(self) -> bytes:
-        return lease.broadcast(self._m, dhcp.discover(self._m.identity, self.xid)).frame
+        return lease.broadcast(
+            self._m, dhcp.discover(self._m.identity, self.xid, class_last=self._m.release.class_last)
+        ).frame
 
     def hear(self, frame: bytes, _seconds: float) -> None:
         found = _for(self._m.identity.mac, frame)
