@@ -22,6 +22,16 @@ class ExpectedOffer(Expected):
     siaddr: str | None = None
 
 
+class ExpectedImage(Expected):
+    """The user's own image that the board boots. system: as its os-release has it; changes: what was changed in it for the
+    topology, in words; no_login: what stands in the way of a login on the serial console, in words."""
+
+    file: str
+    system: str = ""
+    changes: tuple[str, ...] = ()
+    no_login: tuple[str, ...] = ()
+
+
 class ExpectedServer(Expected):
     """The netboot server as lab.yaml or the rig describes it; None or empty: not known, not judged.
 
@@ -32,7 +42,8 @@ class ExpectedServer(Expected):
     root_options: what its mount options must hold; root_servers: all addresses that its protocol may speak to at first (a portal,
     the monitors); root_parts: what the kernel's command line should say of it (harness.boot.rootline);
     boot_device: what is mounted on /boot/firmware or /boot there; http: the URL of the folder
-    with boot.sig and boot.img, for a board that boots over HTTP; http_root: the web server's root folder.
+    with boot.sig and boot.img, for a board that boots over HTTP; http_root: the web server's root folder; image: the
+    user's own image, where the emulated lab serves one.
     """
 
     dhcp: tuple[str, ...] = ()
@@ -52,6 +63,7 @@ class ExpectedServer(Expected):
     cmdline: str | None = None
     http: str | None = None
     http_root: str | None = None
+    image: ExpectedImage | None = None
 
     def is_root_device(self, source: str | None) -> bool:
         """Whether a source of / is the expected one."""

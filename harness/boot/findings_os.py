@@ -155,6 +155,22 @@ def dropped_to_shell(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def image_without_login(facts: Facts) -> Iterator[Finding]:
+    """The user's own image keeps whom lab.yaml names, or everybody, from logging in on the serial console."""
+    image = facts.expectation.server.image
+    if image is None or facts.failed not in {"userspace", "login"}:
+        return
+    for why in image.no_login:
+        what, _, remedy = why.partition(". ")
+        yield Finding(
+            id="image-no-login",
+            title=f"the image {image.file}: {what}",
+            stage=facts.failed,
+            who="config",
+            remedy=remedy or "change it in the image",
+        )
+
+
 def login_failed(facts: Facts) -> Iterator[Finding]:
     """The prompt was there; the door stayed shut."""
     refused = facts.first("login.failed")
@@ -221,6 +237,7 @@ OS_RULES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     nfs_root,
     dropped_to_shell,
     panic,
+    image_without_login,
     login_failed,
     health,
 )

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.checks.machine import machine_checks
 from harness.checks.probes import Check, Probes
-from harness.checks.programs import BUILDING, FEEDING, NETBOOT, SERVING, program_check
+from harness.checks.programs import BUILDING, FEEDING, IMAGE, NETBOOT, SERVING, program_check
 from harness.config import EmulatedPower, EmulatedServer, LabConfig
+from harness.errors import HarnessError
 
 _GIB = 1024**3
 _MIB = 1024**2
@@ -53,7 +54,8 @@ def emulated_checks(lab: LabConfig, probes: Probes) -> Iterator[Check]:
         "a clean root for every boot",
         probes,
     )
-    roots = sorted({server.root for server in _used_servers(lab)})
+    yield from _own_images(lab, probes)
+    roots = sorted({server.root for server in _used_servers(lab) if server.image is None})
     built = {root: probes.image_is_built(root) for root in roots}
     for root in roots:
         yield _image(root, built[root])
@@ -67,6 +69,29 @@ def emulated_checks(lab: LabConfig, probes: Probes) -> Iterator[Check]:
             yield _binfmt(probes)
     yield _disk(probes, _DISK_TO_BUILD if to_build else _DISK_TO_RUN)
     yield _memory(lab, probes)
+
+
+def _own_images(lab: LabConfig, probes: Probes) -> Iterator[Check]:
+    """The user's own: whether they are laid out, and what that takes."""
+    why, missing = "what the boards boot", False
+    for image in sorted({server.image for server in _used_servers(lab) if server.image is not None}):
+        found = probes.image_is_laid_out(image)
+        name = f"image: {image.rpartition('/')[2]}"
+        if isinstance(found, HarnessError):
+            yield Check(name, False, found.what, found.remedy, why)
+        elif found:
+            yield Check(name, True, "laid out", "", why)
+        else:
+            missing = True
+            yield Check(name, None, "not laid out yet", "nothing: the first boot does it, once, in some minutes", why)
+    if missing:
+        for program in IMAGE:
+            yield program_check(program, probes)
+        there = probes.exists("/dev/fuse")
+        remedy = "" if there else "sudo modprobe fuse; in a container: give it this device"
+        yield Check(
+            "/dev/fuse", there, "is there" if there else "there is no such device", remedy, "the root of your image"
+        )
 
 
 def _used_servers(lab: LabConfig) -> Iterator[EmulatedServer]:

@@ -156,3 +156,12 @@ class Probes:
             return cached(root) is not None
         except (HarnessError, OSError):
             return None
+
+    def image_is_laid_out(self, image: str) -> bool | HarnessError:
+        """Whether the user's own image is in the cache; the error when it is no image's file."""
+        from harness.images.own.make import laid_out  # noqa: PLC0415 - as above
+
+        try:
+            return laid_out(Path(image))
+        except HarnessError as error:
+            return error

@@ -51,6 +51,14 @@ NETBOOT = {
 }
 #: Of what emulated boards hang on.
 FEEDING = {"poe-switch": (Program("snmpd", "snmpd", "the PoE switch of the emulated lab"),)}
+#: Of an image of the user's own, until it is laid out.
+IMAGE = (
+    Program("sfdisk", "fdisk", "the partitions of your image"),
+    Program("mcopy", "mtools", "the boot partition of your image"),
+    Program("e2fsck", "e2fsprogs", "the root of your image"),
+    Program("fuse2fs", "fuse2fs", "the root of your image"),
+    Program("zstd", "zstd", "the initramfs of your image"),
+)
 BUILDING = (
     Program("apt-get", "apt", "fetching the boards' kernel and firmware"),
     Program("dpkg-deb", "dpkg", "unpacking the boards' kernel and firmware"),

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the boards of an emulated server boot: a set that is built here, or the user's own image, and what is said about that."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.boot.expect import ExpectedImage
+from harness.boot.stages import STAGES
 from harness.config import EmulatedServer
+from harness.errors import ConfigError
 from harness.images import BootSet, boot_set
 from harness.images.flavours import with_initramfs
 from harness.images.own.flavour import with_initramfs as own_initramfs
@@ -14,58 +17,94 @@ from harness.images.own.make import Own, own_set
 from harness.images.own.rewrite import settings
 from harness.masking import masked
 from harness.models import MODELS
-from harness.run import Run, write_json
+from harness.run import Run, disk_error, write_json
 from harness.servers import Topology, VirtualBoard
 
 _VIRT = "virt"
 
 
+@dataclass(frozen=True)
+class OwnImage:
+    """The user's own image for one board. expected: what the judge is told; refusal: why its kernel cannot be booted here."""
+
+    expected: ExpectedImage
+    refusal: ConfigError | None = None
+
+    def check(self, until: str) -> None:
+        """Raise the refusal, when the boot is to go as far as the kernel."""
+        if self.refusal is not None and STAGES.index(until) >= STAGES.index("kernel"):
+            raise self.refusal
+
+
 def images_for(
     server: EmulatedServer,
     boards: Sequence[VirtualBoard],
+    users: Mapping[str, str],
     topology: Topology,
     run: Run,
     progress: Callable[[str], None],
-) -> BootSet:
-    """The boot set with the initramfs that the topology needs; made first when it is not cached.
+) -> tuple[BootSet, dict[str, OwnImage]]:
+    """The boot set with the initramfs that the topology needs, made first when it is not cached; and of the user's own image what
+    is known, by board. users: board -> whom it logs in as.
 
     Raises ConfigError for an image that cannot be used, InfraError.
     """
     if server.image is None:
-        return with_initramfs(boot_set(server.root, progress=progress), topology.initramfs)
+        return with_initramfs(boot_set(server.root, progress=progress), topology.initramfs), {}
     images, own = own_set(Path(server.image), progress=progress)
-    for board in boards:
-        _check_kernel(own, board)
     virtual = any(board.machine == _VIRT for board in boards)
     images, added = own_initramfs(images, own, topology.initramfs, virtual=virtual)
-    _tell(own, boards, topology, run, added)
-    return images
+    told = {
+        board.name: OwnImage(_expected(own, board, users.get(board.name, ""), topology, added), _refusal(own, board))
+        for board in boards
+    }
+    _keep(own, told, run)
+    return images, told
 
 
-def _check_kernel(own: Own, board: VirtualBoard) -> None:
-    """ConfigError when the kernel that the board takes would not find its network card: of no use to anybody."""
+def _refusal(own: Own, board: VirtualBoard) -> ConfigError | None:
+    """When the kernel that the board takes would not find its network card: a boot that fails for a reason that no board has."""
     kernel = chosen(own.kernels, settings(own.config), MODELS[board.model].kernels)
     if board.machine == _VIRT and kernel is not None and kernel.lacks:
-        raise refuse(own.image, kernel, board.name, board.model)
+        return refuse(own.image, kernel, board.name, board.model)
+    return None
 
 
-def _tell(own: Own, boards: Sequence[VirtualBoard], topology: Topology, run: Run, added: Sequence[str]) -> None:
-    """What the image is, and all that was changed in it, as notes of the run and in <board>/image.json."""
-    run.note(f"image {own.image.name}: {own.system.name or 'a system without os-release'}, {own.system.processor}")
-    for warning in own.system.warnings:
-        run.note(f"image {own.image.name}: {warning}")
-    for board in boards:
-        changes = [masked(line) for line in (*own.changes(topology.cmdline(board), topology.root_files(board)), *added)]
-        run.note(f"image {own.image.name}: {len(changes)} changes for {board.name}, see {board.name}/image.json")
-        folder = run.folder / board.name
-        folder.mkdir(parents=True, exist_ok=True)
-        facts = {"name": own.system.name, "processor": own.system.processor, "users": own.system.users}
-        kernels = [{"file": kernel.file, "release": kernel.release} for kernel in own.kernels]
-        content = {
-            "image": str(own.image),
-            **facts,
+def _expected(own: Own, board: VirtualBoard, user: str, topology: Topology, added: Sequence[str]) -> ExpectedImage:
+    changes = (*own.changes(topology.cmdline(board), topology.root_files(board)), *added)
+    no_login = list(own.system.no_login)
+    if user and own.system.users and user not in own.system.users:
+        who = ", ".join(own.system.users)
+        no_login.append(
+            f"{user} cannot log in there, but {who} can. Write that in lab.yaml: boards.{board.name}.login.user"
+        )
+    return ExpectedImage(
+        file=own.image.name,
+        system=own.system.name,
+        changes=tuple(masked(line) for line in changes),
+        no_login=tuple(no_login),
+    )
+
+
+def _keep(own: Own, told: Mapping[str, OwnImage], run: Run) -> None:
+    """What the image is and what was changed in it: notes of the run, and <board>/image.json."""
+    system = f"{own.system.name or 'a system without os-release'}, {own.system.processor or 'unknown processor'}"
+    run.note(f"the image {own.image.name}: {system}")
+    kernels = [{"file": kernel.file, "release": kernel.release} for kernel in own.kernels]
+    for name, image in told.items():
+        expected = image.expected
+        run.note(f"the image {own.image.name}: {len(expected.changes)} changes for {name}, see {name}/image.json")
+        for why in expected.no_login:
+            run.note(f"the image {own.image.name}: {why}")
+        facts = {
+            "path": str(own.image),
+            "processor": own.system.processor,
+            "users": own.system.users,
             "kernels": kernels,
-            "warnings": own.system.warnings,
-            "changes": changes,
         }
-        write_json(folder / "image.json", json.dumps(content, indent=2, ensure_ascii=False))
+        folder = run.folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        write_json(folder / "image.json", {**facts, **expected.model_dump(mode="json")})

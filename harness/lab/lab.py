@@ -34,6 +34,7 @@ from harness.run import Run
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from harness.lab.booting import OwnImage
     from harness.lab.feeds import Feeds
     from harness.servers import Rig
 
@@ -66,6 +67,7 @@ class Lab(AbstractContextManager["Lab"]):
         self._viewer = viewer or Blind()
         self._progress = progress
         self._rigs: dict[str, Rig] = {}
+        self._images: dict[str, OwnImage] = {}
         self._feeds: dict[str, Feeds] = {}
         self._boards: dict[str, Board] = {}
         self._lending = Lending(config, run, waiting=self._viewer.progress, wait=wait)
@@ -164,7 +166,9 @@ class Lab(AbstractContextManager["Lab"]):
             ) from None
 
     def _expected(self, config: BoardConfig) -> ExpectedServer:
-        return expected(self.config, config, lambda: self._rig(config.server or ""))
+        found = expected(self.config, config, lambda: self._rig(config.server or ""))
+        own = self._images.get(config.name)
+        return found.model_copy(update={"image": own.expected}) if own is not None else found
 
     def _make(self, config: BoardConfig, gear: Gear) -> Board:
         model = MODELS[config.model]
@@ -211,7 +215,9 @@ class Lab(AbstractContextManager["Lab"]):
                 if (config := self.config.boards[name]).server == server_name
             ]
             topology = topology_named(server.topology, TopologyOptions(nfs=server.nfs, ceph_mgr=server.ceph_mgr))
-            images = images_for(server, boards, topology, self.run, self._progress)
+            users = {name: board.login.user for name, board in self.config.boards.items() if board.login is not None}
+            images, told = images_for(server, boards, users, topology, self.run, self._progress)
+            self._images.update(told)
             rig = Rig(boards, self.run.folder, topology=topology, boot_set=images, progress=self._progress)
             self._rigs[server_name] = self._stack.enter_context(rig)
         return self._rigs[server_name]
@@ -241,7 +247,9 @@ class Lab(AbstractContextManager["Lab"]):
         return self._make(config, gear)
 
     def _prepare(self, rig: Rig, name: str, until: str) -> None:
-        """Wait for the board's turn, then a fresh root. InfraError."""
+        """Wait for the board's turn, then a fresh root. InfraError; ConfigError when its image's kernel cannot be booted here."""
+        if name in self._images:
+            self._images[name].check(until)
         self._guests.take(name, lambda text: self._viewer.progress(name, text))
         _clean_root(rig, name, until)
 

@@ -17,6 +17,7 @@ _USUAL = {
     "console.times": "console times",
     "power.jsonl": "power",
     "expect.json": "expectation",
+    "image.json": "the user's own image, and what was changed in it",
     "handover.json": "hand-over to the virtual machine",
     "harness.jsonl": "harness journal",
     "emulator.log": "emulator log",

@@ -4,7 +4,7 @@
 import json
 import lzma
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,11 +34,14 @@ FSTAB = (
     f"PARTUUID={cards.DISK_ID}-01  /boot/firmware  vfat    defaults          0       2\n"
     f"PARTUUID={cards.DISK_ID}-02  /               ext4    defaults,noatime  0       1\n"
 )
-BOOT = ("start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb", "kernel8.img", "initramfs8", "overlays")
+BOOT = (
+    *("start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb", "kernel8.img", "initramfs8", "overlays"),
+    *("bootcode.bin", "start.elf", "fixup.dat", "bcm2710-rpi-3-b-plus.dtb"),
+)
 
 
-def make_image(folder: Path) -> Path:
-    """An image of a card as raspberrypi.com hands them out: a FAT and an ext4 partition."""
+def make_image(folder: Path, *, without: Sequence[str] = ()) -> Path:
+    """An image of a card as raspberrypi.com hands them out: a FAT and an ext4 partition. without: modules that its root lacks."""
     light = boot_set("light")
     boot, root = folder / "boot", folder / "root"
     boot.mkdir()
@@ -50,6 +53,8 @@ def make_image(folder: Path) -> Path:
     (root / "boot/firmware").mkdir()
     (root / "etc/fstab").write_text(FSTAB)
     (root / "etc/issue.net").write_text("the user's own\n")
+    for name in without:
+        next((root / "lib/modules").rglob(f"{name}.ko")).unlink()
     size = 80 * cards.MIB
     parts = [("c", cards.fat(boot, folder / "fat", size)), ("83", cards.ext4(root, folder / "ext4", size))]
     made = cards.card(folder / "own.img", parts)
@@ -65,6 +70,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_image(tmp_path_factory.mktemp("image"))
 
 
+@pytest.fixture(scope="module")
+def pi_only(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose kernel has no driver for the network card of QEMU's `virt`, as that of Raspberry Pi OS."""
+    return make_image(tmp_path_factory.mktemp("pi-only"), without=("virtio_net",))
+
+
 BootImage = Callable[..., Boot]
 
 
@@ -75,13 +86,20 @@ def boot_image(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeyp
     kept = tmp_path_factory.getbasetemp() / "kept"
     monkeypatch.setattr(booting, "own_set", partial(own_set, folder=kept))
 
-    def booted(image: Path, topology: str, *, look: Callable[[Lab, list[str]], None]) -> Boot:
+    def booted(
+        image: Path,
+        topology: str,
+        *,
+        look: Callable[[Lab, list[str]], None] | None = None,
+        board: Pi = PI,
+        until: str = "login",
+    ) -> Boot:
         skip_without(topology)
-        text = lab_text(topology, PI).replace("root: light", f"image: {image}")
+        text = lab_text(topology, board).replace("root: light", f"image: {image}")
         lines: list[str] = []
         with Lab(loads(text), Run.create(tmp_path / "reports", lab="own"), progress=lines.append) as lab:
-            boot = lab.board(PI.name).boot()
-            if boot.passed:
+            boot = lab.board(board.name).boot(until)
+            if boot.passed and look is not None:
                 look(lab, lines)
         return boot
 
@@ -121,6 +139,28 @@ def test_a_packed_image_mounts_its_boot_folder_from_the_server(
         shutil.copyfileobj(file, to)
     boot = boot_image(packed, "openwrt-43-66", look=look)
     assert boot.passed, boot.record.verdict
+
+
+def test_a_kernel_for_pis_alone_is_not_booted_in_a_machine_that_is_none(pi_only: Path, boot_image: BootImage) -> None:
+    boot = boot_image(pi_only, "dnsmasq-nfs")
+    assert boot.record.verdict == "config"
+    finding = boot.record.findings[0]
+    assert (
+        "cannot drive the emulated machine of board pi4-a: neither it nor its modules have virtio_net" in finding.title
+    )
+    assert "boards.pi4-a.emulation.machine: raspi4b" in finding.remedy
+    assert boot_image(pi_only, "dnsmasq-nfs", until="firmware").passed
+
+
+@pytest.mark.slow
+def test_a_kernel_for_pis_alone_boots_in_qemus_own_pi(pi_only: Path, boot_image: BootImage) -> None:
+    board = Pi(
+        "pi3bplus-a", "pi3bplus", 0, {"emulation": "{machine: raspi3b, memory: 1024}", "budgets": "{userspace: 300}"}
+    )
+    boot = boot_image(pi_only, "dnsmasq-nfs", board=board)
+    assert boot.passed, boot.record.verdict
+    assert boot.record.machine is not None
+    assert boot.record.machine["machine"] == "raspi3b"
 
 
 @pytest.mark.slow

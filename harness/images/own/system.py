@@ -15,13 +15,13 @@ _WIZARD = "etc/systemd/system/multi-user.target.wants/userconfig.service"
 
 @dataclass(frozen=True)
 class System:
-    """name: as os-release has it. users: who can log in with a password, or without one. warnings: what stands in the way of a
+    """name: as os-release has it. users: who can log in with a password, or without one. no_login: what stands in the way of a
     login on the serial console, in words."""
 
     name: str
     processor: str
     users: tuple[str, ...]
-    warnings: tuple[str, ...]
+    no_login: tuple[str, ...]
 
 
 def look(root: Path, boot: Path, image: Path) -> System:
@@ -42,7 +42,7 @@ def look(root: Path, boot: Path, image: Path) -> System:
             remedy="name an image for Raspberry Pis (arm64 or armhf)",
         )
     users = _users(root)
-    return System(_name(root), processor, users, tuple(_warnings(root, boot, users)))
+    return System(_name(root), processor, users, tuple(_no_login(root, boot, users)))
 
 
 def inside(root: Path, name: str) -> Path | None:
@@ -110,7 +110,7 @@ def _users(root: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _warnings(root: Path, boot: Path, users: tuple[str, ...]) -> list[str]:
+def _no_login(root: Path, boot: Path, users: tuple[str, ...]) -> list[str]:
     found = []
     names = {path.name for path in boot.iterdir()}
     made = names & {"userconf.txt", "userconf", "user-data", "custom.toml"}
@@ -127,5 +127,7 @@ def _warnings(root: Path, boot: Path, users: tuple[str, ...]) -> list[str]:
     for unit in ("serial-getty@ttyAMA0.service", "serial-getty@.service", "serial-getty@ttyS0.service"):
         link = root / "etc/systemd/system" / unit
         if link.is_symlink() and str(link.readlink()) == "/dev/null":
-            found.append(f"{unit} is masked: no login prompt comes on the serial console (systemctl unmask {unit})")
+            found.append(
+                f"{unit} is masked: no login prompt comes on the serial console. In the image: systemctl unmask {unit}"
+            )
     return found
