@@ -12,7 +12,7 @@ from harness.errors import ConfigError
 from harness.images import BootSet, boot_set
 from harness.images.flavours import with_initramfs
 from harness.images.own.flavour import with_initramfs as own_initramfs
-from harness.images.own.kernels import chosen, refuse
+from harness.images.own.kernels import Kernel, chosen, refuse
 from harness.images.own.make import Own, own_set
 from harness.images.own.rewrite import settings
 from harness.masking import masked
@@ -53,7 +53,7 @@ def images_for(
         return with_initramfs(boot_set(server.root, progress=progress), topology.initramfs), {}
     images, own = own_set(Path(server.image), progress=progress)
     virtual = any(board.machine == _VIRT for board in boards)
-    images, added = own_initramfs(images, own, topology.initramfs, virtual=virtual)
+    images, added = own_initramfs(images, own, topology.initramfs, virtual=virtual, used=_used(own, boards))
     told = {
         board.name: OwnImage(_expected(own, board, users.get(board.name, ""), topology, added), _refusal(own, board))
         for board in boards
@@ -62,9 +62,19 @@ def images_for(
     return images, told
 
 
+def _kernel(own: Own, board: VirtualBoard) -> Kernel | None:
+    return chosen(own.kernels, settings(own.config), MODELS[board.model].kernels)
+
+
+def _used(own: Own, boards: Sequence[VirtualBoard]) -> tuple[Kernel, ...]:
+    """The kernels that these boards take; all when that cannot be told."""
+    found = [_kernel(own, board) for board in boards]
+    return tuple(kernel for kernel in own.kernels if None in found or kernel in found)
+
+
 def _refusal(own: Own, board: VirtualBoard) -> ConfigError | None:
     """When the kernel that the board takes would not find its network card: a boot that fails for a reason that no board has."""
-    kernel = chosen(own.kernels, settings(own.config), MODELS[board.model].kernels)
+    kernel = _kernel(own, board)
     if board.machine == _VIRT and kernel is not None and kernel.lacks:
         return refuse(own.image, kernel, board.name, board.model)
     return None
@@ -81,7 +91,8 @@ def _expected(own: Own, board: VirtualBoard, user: str, topology: Topology, adde
     return ExpectedImage(
         file=own.image.name,
         system=own.system.name,
-        changes=tuple(masked(line) for line in changes),
+        # What is no UTF-8 in the image's files cannot stand in JSON.
+        changes=tuple(masked(line).encode("utf-8", "replace").decode() for line in changes),
         no_login=tuple(no_login),
     )
 

@@ -173,7 +173,8 @@ class Rig(AbstractContextManager["Rig"]):
     def _cmdline(self, board: VirtualBoard) -> str:
         wanted = self.topology.cmdline(board)
         own = self.boot_set.own if self.boot_set is not None else None
-        return own.cmdline(wanted) if own else wanted
+        # It goes into JSON, where what is no UTF-8 cannot stand.
+        return own.cmdline(wanted).encode("utf-8", "replace").decode() if own else wanted
 
     def carrier(self, name: str) -> bool:
         """Whether a board's switch port has a link: the board, or the virtual machine that it became, holds the other end."""

@@ -347,6 +347,7 @@ def test_an_image_is_laid_out_once_until_it_changes(tools: Path, tmp_path: Path)
     before = list(lines)
     assert own_set(path, progress=lines.append, folder=kept)[1] == own
     assert lines == before
+    assert next((kept / "images").glob("image-*")).stat().st_mode & 0o777 == 0o700
     # What was left half by a killed build, and what was damaged since, is made anew.
     place = next((kept / "images").glob("image-*"))
     (place / "boot/config.txt").write_text("changed")

@@ -31,11 +31,11 @@ _ADDED = {
 
 
 def with_initramfs(
-    images: BootSet, own: Own, wanted: str, *, virtual: bool, cache: Path | None = None
+    images: BootSet, own: Own, wanted: str, *, virtual: bool, used: Sequence[Kernel], cache: Path | None = None
 ) -> tuple[BootSet, list[str]]:
     """The image with what the flavour `wanted` and, if `virtual`, QEMU's `virt` need; and what was added, in words.
 
-    Raises ConfigError when the image's kernels cannot do it, InfraError.
+    used: the kernels that are to boot. Raises ConfigError when the image's kernels cannot do it, InfraError.
     """
     flavour = flavours.FLAVOURS[wanted]
     changes: list[str] = []
@@ -46,7 +46,7 @@ def with_initramfs(
             place=str(own.image),
             remedy="add auto_initramfs=1 to its config.txt, and an initramfs (update-initramfs -c -k RELEASE)",
         )
-    for kernel in own.kernels:
+    for kernel in used:
         adds = kernel.adds if virtual else ()
         more = flavour if _SCRIPTS.get(wanted, "") not in kernel.scripts else flavours.Flavour()
         if not kernel.initramfs or kernel.initramfs in made or (more == flavours.Flavour() and not adds):

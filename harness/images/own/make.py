@@ -104,6 +104,8 @@ def _key(found: source.Source) -> str:
 
 def _build(found: source.Source, builder: cache.Builder) -> cache.Made:
     need(TOOLS)
+    # Its set-uid programs, whatever they are made for, are nobody's to run on this machine.
+    builder.folder.chmod(0o700)
     image, path = found.path, found.path
     if found.packing:
         builder.step(f"unpacking {image.name}")
@@ -130,8 +132,8 @@ def _build(found: source.Source, builder: cache.Builder) -> cache.Made:
 def _own(image: Path, boot: Path, root: Path, noted: Notes) -> Own:
     fstab = system.text(root, "etc/fstab")
     where = next((place for place in rewrite.BOOT_PLACES if system.inside(root, place) is not None), "")
-    found = {path.name: path for path in boot.iterdir() if path.name in _SEEDS and path.is_file()}
-    seeds = {f"{where[1:]}/{name}": _text(path) for name, path in sorted(found.items()) if where}
+    found = sorted(path.name for path in boot.iterdir() if path.name in _SEEDS and path.is_file())
+    seeds = {f"{where[1:]}/{name}": system.text(boot, name) for name in found if where}
     return Own(
         image, _cmdlines(boot, image), _text(boot / "config.txt"), fstab, noted.kernels, noted.system, seeds=seeds
     )
