@@ -59,16 +59,22 @@ def check_eeprom(model: str, mac: str, bootloader: str | None, eeprom: "Eeprom")
     """Raises the mistake of a board whose bootloader cannot be as it is told. mac: the board's, as lab.yaml has it."""
     first = FIRST_BOOTLOADER.get(MODELS[model].soc)
     if bootloader is not None and first is None:
-        raise mistake(f"bootloader: a {model} has none in an EEPROM", "remove bootloader:; it starts from its boot ROM")
+        raise mistake(
+            f"bootloader: a {model} has none in an EEPROM",
+            "remove bootloader:; it starts from its boot ROM",
+            at=("bootloader",),
+        )
     if bootloader is not None and first is not None and bootloader < first:
         raise mistake(
             f"bootloader: there was none for a {model} on {bootloader}",
             f"write a date from {first} on, or leave it out",
+            at=("bootloader",),
         )
     if eeprom.MAC_ADDRESS is not None and mac != eeprom.MAC_ADDRESS:
         raise mistake(
             f"eeprom: MAC_ADDRESS is {show(eeprom.MAC_ADDRESS)}, but mac: is {show(mac)}",
             "write the same address at both: mac: is the one that is seen on the wire",
+            at=("eeprom", "MAC_ADDRESS"),
         )
 
 

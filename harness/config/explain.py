@@ -66,6 +66,7 @@ def _tell(detail: ErrorDetails, spot: _Spot, tree: Tree) -> tuple[Position, Path
         return _tag(given, spot, tree)
     here = tree.at_key(path) if spot.is_key else tree.at_value(path)
     if kind == "mistake":
+        here = tree.at_value((*path, *context["at"])) if context.get("at") else here
         return here, path, detail["msg"], str(context.get("instead", ""))
     return here, path, *_value(detail, spot, tree)
 

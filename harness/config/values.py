@@ -19,9 +19,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-def mistake(what: str, instead: str) -> PydanticCustomError:
-    """The error of a value: what is wrong (after the path, "boards.a.mac: …") and what to write instead."""
-    return PydanticCustomError("mistake", "{what}", {"what": what, "instead": instead})
+def mistake(what: str, instead: str, *, at: tuple[str, ...] = ()) -> PydanticCustomError:
+    """The error of a value: what is wrong (after the path, "boards.a.mac: …") and what to write instead.
+
+    at: the keys inside the value that it stands at, when the whole is checked.
+    """
+    return PydanticCustomError("mistake", "{what}", {"what": what, "instead": instead, "at": at})
 
 
 def matching(pattern: str, what: str, instead: str) -> Callable[[str], str]:

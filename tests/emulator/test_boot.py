@@ -256,6 +256,13 @@ def test_net_boot_max_retries_pauses_five_seconds():
     assert times[1] - times[0] == pytest.approx(5 + 2.8 + 0.12, abs=0.1)
 
 
+def test_retries_without_end_never_come_to_the_next_mode():
+    world = boot(NetServer({}), keys={"NET_BOOT_MAX_RETRIES": -1, "BOOT_ORDER": "0xe2"}, seconds=100)
+    assert world.ended == "time"
+    assert world.text.count("Retry NETWORK") > 8
+    assert "Boot mode: STOP" not in world.text
+
+
 def test_max_restarts_ends_in_a_watchdog_reset():
     world = boot(NetServer({}), keys={"MAX_RESTARTS": 1}, seconds=30)
     assert "Restart limit (1)exceeded. Watchdog reset" in world.text

@@ -4,6 +4,7 @@
 import pytest
 
 from harness.config import LabFileError, loads
+from harness.config.eeprom import Eeprom
 from harness.emulator import eeprom, releases
 from harness.errors import ConfigError
 from harness.models import PI4, PI5, Model
@@ -196,7 +197,53 @@ def test_mistakes_in_lab_yaml_have_their_line(line: str, what: str, instead: str
     (mistake,) = caught.value.mistakes
     assert what in mistake.what
     assert instead in mistake.instead
-    assert mistake.line >= 1
+    assert mistake.line == 1 + len(GOOD.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("BOOT_ORDER", ["0x1ffffffff", "-1", "0xf8", "first"], {"0xf8": "0 to 7, e and f", "first": "number"}),
+        ("NET_BOOT_MAX_RETRIES", ["-2", "1000001"], "from -1 to 1000000"),
+        ("MAX_RESTARTS", ["-2", "1000001"], "from -1 to 1000000"),
+        ("DHCP_TIMEOUT", ["4999", "3600001"], "from 5000 to 3600000"),
+        ("DHCP_REQ_TIMEOUT", ["499", "3600001"], "from 500 to 3600000"),
+        ("TFTP_FILE_TIMEOUT", ["4999", "3600001"], "from 5000 to 3600000"),
+        ("TFTP_IP", ["10.0.0.256", "server"], "10.0.0.1"),
+        ("CLIENT_IP", ["10.0.0"], "10.0.0.1"),
+        ("SUBNET", ["/24"], "10.0.0.1"),
+        ("SUBNET", ["255.0.255.0"], "ones, then zeros"),
+        ("GATEWAY", ["10.0.0.1/24"], "10.0.0.1"),
+        ("TFTP_PREFIX", ["3", "-1"], "from 0 to 2"),
+        ("TFTP_PREFIX_STR", ["x" * 33], "32"),
+        ("PXE_OPTION43", ["x" * 65], "64"),
+        ("DHCP_OPTION97", ["0x100000000", "-1"], "from 0 to 4294967295"),
+        ("MAC_ADDRESS", ["dc:a6:32:01:02"], "e4:5f:01:09:02:f7"),
+        ("NETCONSOLE", ["6665@169.254.1.1,6666@"], "6665@169.254.1.1/,6666@/"),
+        ("HTTP_HOST", ["example.org"], "10.0.0.1"),
+        ("HTTP_PORT", ["0", "65536"], "from 1 to 65535"),
+        ("HTTP_PATH", ["x" * 65], "64"),
+        ("BOOT_WATCHDOG_TIMEOUT", ["-1", "65536"], "from 0 to 65535"),
+        ("BOOT_UART", ["2", "-1"], "from 0 to 1"),
+        ("UART_BAUD", ["299", "4000001"], "from 300 to 4000000"),
+    ],
+)
+def test_each_key_has_its_line_and_what_is_allowed(key: str, values: list[str], words: str | dict[str, str]):
+    for value in values:
+        text = f"{GOOD}    eeprom:\n      # of this board\n      {key}: {value}\n"
+        with pytest.raises(LabFileError) as caught:
+            loads(text)
+        mistake = caught.value.mistakes[0]
+        assert mistake.line == len(text.splitlines())
+        assert (words if isinstance(words, str) else words.get(value, "from 0 to 4294967295")) in mistake.instead
+        # The emulator, which is told the same keys by `piboot emulate --eeprom`, says so, too.
+        with pytest.raises(ConfigError, match=f"{key}: .*(allowed|needs)"):
+            eeprom.read({key: value})
+
+
+def test_no_key_is_left_out():
+    (mark,) = test_each_key_has_its_line_and_what_is_allowed.pytestmark  # type: ignore[attr-defined]
+    assert {row[0] for row in mark.args[1]} == set(Eeprom.model_fields)
 
 
 def test_bootloader_of_lab_yaml_is_a_date():

@@ -218,6 +218,20 @@ def test_server_elsewhere_is_reached_through_the_gateway():
     assert asked == {SERVER_IP}
 
 
+def test_fixed_gateway_is_used_for_a_server_elsewhere():
+    keys: dict[str, object] = {"CLIENT_IP": "10.77.0.50", "SUBNET": "255.255.255.0", "TFTP_IP": "192.168.9.9"}
+    gateway = NetServer({}, tftp=False)
+    server = NetServer(samples.tree(), ip=bytes((192, 168, 9, 9)), offers=False, mac=gateway.mac)
+    world = boot(together(gateway, server), keys=keys | {"GATEWAY": "10.77.0.1"})
+    assert world.ended == "handover"
+    assert not dhcp(world)
+    assert "NET 10.77.0.50 255.255.255.0 gw 10.77.0.1 tftp 192.168.9.9" in world.text
+    # Without a gateway it asks for the server itself, whom nobody knows here.
+    alone = boot(gateway, keys=keys | {"BOOT_ORDER": "0xe2"}, seconds=60)
+    assert {frame[38:42] for frame in alone.frames} == {bytes((192, 168, 9, 9))}
+    assert "NETBOOT init failed" in alone.text
+
+
 def test_nobody_answers_arp():
     world = boot(NetServer(samples.tree(), offer=((66, b"10.77.0.77"),)), keys={"BOOT_ORDER": "0xe2"}, seconds=60)
     asked = [when for when, frame in world.sent if frame[12:14] == b"\x08\x06"]
