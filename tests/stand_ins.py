@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from harness.images import BootSet, flavours
+from harness.images import BootSet
+from harness.lab import booting
 from tests.emulator import samples
 
 #: Octets: some hundred blocks of a file that is large on a real board, at each block size.
@@ -25,7 +26,7 @@ def small_boot_files(folder: Path) -> Iterator[None]:
     Everything else is real: the device trees, bootcode.bin, the overlays, the servers, the root file system's export, the
     virtual machine that the kernel starts in.
     """
-    real = flavours.with_initramfs
+    real = booting.with_initramfs
 
     def small(images: BootSet, flavour: str) -> BootSet:
         boot = folder / f"{images.kind}-{flavour}"
@@ -33,7 +34,7 @@ def small_boot_files(folder: Path) -> Iterator[None]:
             lay_out(images.boot, boot)
         return replace(real(images, flavour), boot=boot, initramfs=None)
 
-    with mock.patch.object(flavours, "with_initramfs", small):
+    with mock.patch.object(booting, "with_initramfs", small):
         yield
 
 

@@ -10,6 +10,7 @@ from harness.analyze import analyze
 from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run
+from tests.stand_ins import small_boot_files
 
 SERIAL = "8b07bcc6"
 
@@ -48,7 +49,8 @@ def test_an_emulated_board(model: str, mac: str, revision: str, programs: tuple[
     if os.geteuid() != 0:
         pytest.skip("needs root: the emulated lab's NFS server opens files by handle")
     run = Run.create(tmp_path / "reports", lab="analyze")
-    with Lab(loads(TEXT.format(model=model, mac=mac, revision=revision)), run) as lab:
+    lab_yaml = loads(TEXT.format(model=model, mac=mac, revision=revision))
+    with small_boot_files(tmp_path / "boot"), Lab(lab_yaml, run) as lab:
         boot = lab.board("board").boot("firmware")
     record, folder = boot.record, boot.folder
     assert record.passed, record.reason

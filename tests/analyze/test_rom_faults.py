@@ -16,6 +16,7 @@ from harness.result import Boot
 from harness.run import Run
 from harness.servers.services.dnsmasq import Dnsmasq
 from tests.analyze.test_emulated import TEXT
+from tests.stand_ins import small_boot_files
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 BUDGETS = "    budgets: {link: 5, dhcp: {dhcp}, firmware: 20}\n"
@@ -26,6 +27,7 @@ def boot(tmp_path: Path) -> Iterator[Callable[..., Boot]]:
     if os.geteuid() != 0:
         pytest.skip("needs root: the emulated lab's NFS server opens files by handle")
     with ExitStack() as stack:
+        stack.enter_context(small_boot_files(tmp_path / "boot"))
 
         def booted(model: str, *, stopped: bool = False, **options: object) -> Boot:
             text = TEXT.format(model=model, mac="b8:27:eb:07:bc:c6", revision={"pi3b": "a02082"}.get(model, "a020d3"))

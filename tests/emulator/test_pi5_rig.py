@@ -12,6 +12,7 @@ from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run
 from tests.servers.conftest import needs
+from tests.stand_ins import small_boot_files
 
 pytestmark = [
     pytest.mark.netns,
@@ -64,8 +65,10 @@ def open_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
         yield opened
 
 
-def test_every_model_takes_its_files_from_dnsmasq(open_lab: Callable[..., Lab]):
-    lab = open_lab(*DEVICE_TREES)
+def test_every_model_takes_its_files_from_dnsmasq(open_lab: Callable[..., Lab], tmp_path: Path):
+    with small_boot_files(tmp_path / "boot"):
+        lab = open_lab(*DEVICE_TREES)
+        lab.rig_of("pi5-a")
     for model, dtb in DEVICE_TREES.items():
         boot = lab.board(f"{model}-a").boot(until="firmware")
         record = boot.record

@@ -15,6 +15,7 @@ from harness.lab import Lab
 from harness.run import Run
 from harness.run.replay import read_record
 from tests.faults.conftest import BOARD, TEXT
+from tests.stand_ins import small_boot_files
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 ROOT = Path(__file__).parents[2]
@@ -49,9 +50,10 @@ def test_qemu_missing(open_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPa
     assert not boot.tftp, "it is said at power-on, not after a minute of TFTP"
 
 
-def test_console_vanishing_in_mid_boot(open_lab: Callable[..., Lab]) -> None:
+def test_console_vanishing_in_mid_boot(open_lab: Callable[..., Lab], tmp_path: Path) -> None:
     lab = open_lab()
-    board = lab.board(BOARD)
+    with small_boot_files(tmp_path / "boot"):
+        board = lab.board(BOARD)
     emulator = lab.rig_of(BOARD).emulator(BOARD)
     assert emulator is not None
 
@@ -192,8 +194,9 @@ def _until_gone(pids: list[int]) -> None:
             os.close(handle)
 
 
-def test_a_run_of_its_own_is_not_disturbed_by_a_second(open_lab: Callable[..., Lab]) -> None:
+def test_a_run_of_its_own_is_not_disturbed_by_a_second(open_lab: Callable[..., Lab], tmp_path: Path) -> None:
     first, second = open_lab(), open_lab()
     assert isinstance(first.run, Run)
-    boots = [lab.board(BOARD).boot("firmware") for lab in (first, second)]
+    with small_boot_files(tmp_path / "boot"):
+        boots = [lab.board(BOARD).boot("firmware") for lab in (first, second)]
     assert [boot.verdict for boot in boots] == ["passed", "passed"]

@@ -13,6 +13,7 @@ from harness.lab import Lab
 from harness.result import Boot
 from harness.run import Run
 from tests.servers.conftest import needs
+from tests.stand_ins import small_boot_files
 
 pytestmark = [
     pytest.mark.netns,
@@ -55,7 +56,7 @@ class Notes(Blind):
 def test_second_board_waits_before_power_on(tmp_path: Path) -> None:
     notes, second = Notes(), list[Boot]()
     run = Run.create(tmp_path / "reports", lab="turns")
-    with Lab(loads(LAB), run, viewer=notes) as lab:
+    with small_boot_files(tmp_path / "boot"), Lab(loads(LAB), run, viewer=notes) as lab:
         one, two = lab.board("pi4-1"), lab.board("pi4-2")
         first = one.boot(until="firmware")
         thread = threading.Thread(target=lambda: second.append(two.boot(until="firmware")))

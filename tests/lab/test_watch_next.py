@@ -22,6 +22,7 @@ from tests.boot import stream
 from tests.boot.stream import MAC, T0
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board
 from tests.sharing.labs import end, piboot
+from tests.stand_ins import small_boot_files
 from tests.wire.test_capture import until
 
 
@@ -209,7 +210,8 @@ def test_a_boot_on_the_wire_is_followed(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces with a tap")
     made: list[Boot] = []
-    with Lab(loads(EMULATED), Run.create(tmp_path / "reports", lab="next")) as lab:
+    run = Run.create(tmp_path / "reports", lab="next")
+    with small_boot_files(tmp_path / "boot"), Lab(loads(EMULATED), run) as lab:
         board = lab.board("pi4-a")
         hand = tmp_path / "hand"
         hand.mkdir()

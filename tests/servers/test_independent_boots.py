@@ -17,7 +17,7 @@ from harness.models import MODELS
 from harness.result import Boot
 from harness.run import Run
 from harness.servers.programs import requirements, system_path
-from tests.stand_ins import small_boot_files
+from tests.stand_ins import SIZE, small_boot_files
 
 pytestmark = [
     pytest.mark.netns,
@@ -78,10 +78,9 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     boards = [board(model, more="sd_card: bootcode" if model in ON_CARD else "") for model in MODELS]
     folder = tmp_path_factory.mktemp(topology)
     run = Run.create(folder, lab="independent")
-    with (
-        small_boot_files(folder / "boot"),
-        Lab(loads(LAB.replace("TOPOLOGY", topology) + "".join(boards)), run) as lab,
-    ):
+    with Lab(loads(LAB.replace("TOPOLOGY", topology) + "".join(boards)), run) as lab:
+        with small_boot_files(folder / "boot"):
+            lab.rig_of("pi4")
         yield lab
 
 
@@ -133,7 +132,7 @@ def test_each_model_gets_its_files(sound: Lab, model: str) -> None:
     assert {exchange.tftp_from for exchange in done.record.dhcp} == {"option 66"}
     assert all(exchange.servers_seen == ("10.77.0.1",) for exchange in done.record.dhcp)
     kernel = next(one for one in done.record.tftp if one.complete and "kernel8.img" in one.path)
-    assert kernel.bytes == (sound.rig_of(model).tftp_root / SERIALS[model] / "kernel8.img").stat().st_size
+    assert kernel.bytes == SIZE == (sound.rig_of(model).tftp_root / SERIALS[model] / "kernel8.img").stat().st_size
     assert not [one.path for one in done.record.tftp if one.asked_by in {"", "os", "uefi", "ipxe", "u-boot"}]
 
 

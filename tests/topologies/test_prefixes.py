@@ -45,7 +45,9 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     skip_without(request.param)
     folder = tmp_path_factory.mktemp(request.param)
     run = Run.create(folder, lab="prefixes")
-    with small_boot_files(folder / "boot"), Lab(loads(lab_text(request.param, *BOARDS)), run) as opened:
+    with Lab(loads(lab_text(request.param, *BOARDS)), run) as opened:
+        with small_boot_files(folder / "boot"):
+            opened.rig_of("serial")
         yield opened
 
 
