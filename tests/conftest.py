@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How many examples hypothesis tries: few every day, so that unit tests stay quick; many with PIBOOT_THOROUGH=1 (`script/test
---all` sets it). And locks of their own for the boards of these tests: the labs that they make up are not this machine's.
+--all` sets it). Locks of their own for the boards of these tests: the labs that they make up are not this machine's. And a look
+at the marks: script/test finds the files of a mark by their text, so one that came from elsewhere would be run by nobody.
 """
 
 import os
@@ -19,3 +20,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PIBOOT_LOCKS" not in os.environ:
         folder = os.environ["PIBOOT_LOCKS"] = tempfile.mkdtemp(prefix="piboot-test-locks-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in {item.path for item in items}}
+    for item in items:
+        for mark in ("netns", "qemu", "gear"):
+            if item.get_closest_marker(mark) is not None and f"mark.{mark}" not in texts[item.path]:
+                raise pytest.UsageError(f"{item.nodeid}: script/test needs pytest.mark.{mark} in this file to find it")

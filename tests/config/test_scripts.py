@@ -17,11 +17,14 @@ PYTEST = """#!/bin/sh
 # A double of the venv's Python, for `-m pytest` only: says what the test wants, by what it is called with.
 echo "called: $*" >> "$CALLS"
 case "$*" in
-    *"gear and not netns"*) echo "=== 4 passed, 90 deselected in 1.00s ==="; exit 0 ;;
+    *"gear and not netns"*)
+        while [ "$HW_PID" ] && [ ! -s "$HW_PID" ]; do sleep 0.02; done
+        echo "=== 4 passed, 90 deselected in 1.00s ==="; exit "${GEAR_CODE:-0}" ;;
     *"not netns and not qemu and not gear"*) echo "=== 12 passed, 3 skipped in 1.00s ==="; exit 0 ;;
-    *"netns and not qemu"*) echo "${NETNS_SAYS:-=== 5 passed, 20 deselected in 2.00s ===}"; exit "${NETNS_CODE:-0}" ;;
-    *"qemu and"*) echo "no tests ran in 0.10s"; exit 5 ;;
-    *tests_hw*) echo "=== 18 passed, 1 xfailed in 60.00s (0:01:00) ==="; exit 0 ;;
+    *"(netns or qemu)"*) echo "${NETNS_SAYS:-=== 5 passed, 20 deselected in 2.00s ===}"; exit "${NETNS_CODE:-0}" ;;
+    *tests_hw*)
+        if [ "$HW_PID" ]; then echo $$ > "$HW_PID"; exec sleep 300; fi
+        echo "=== 18 passed, 1 xfailed in 60.00s (0:01:00) ==="; exit 0 ;;
 esac
 """
 
@@ -102,13 +105,29 @@ def test_everything_is_added_up_in_the_last_line(copy: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: script/test would ask for sudo")
+def test_a_step_without_a_test_that_was_asked_for_is_no_failure(copy: Path) -> None:
+    done = run(copy, "script/test", "-k", "x", NETNS_CODE="5", NETNS_SAYS="no tests ran in 0.10s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "34 passed, 0 failed, 3 skipped"
+    assert run(copy, "script/test", NETNS_CODE="5", NETNS_SAYS="no tests ran in 0.10s").returncode == 5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: script/test would ask for sudo")
+def test_what_runs_beside_a_step_that_fails_is_ended(copy: Path, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    done = run(copy, "script/test", GEAR_CODE="1", HW_PID=str(pid))
+    assert done.returncode == 1
+    assert "stopped at: tests with gear's counterparts (exit code 1)" in done.stdout
+    assert not Path("/proc", pid.read_text().strip()).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: script/test would ask for sudo")
 def test_it_stops_at_the_first_failure_and_says_where(copy: Path) -> None:
     says = "=== 2 failed, 3 passed, 1 error in 2.00s ==="
     done = run(copy, "script/test", NETNS_CODE="1", NETNS_SAYS=says)
     assert done.returncode == 1
-    assert "stopped at: tests in namespaces (exit code 1)" in done.stdout
-    assert done.stdout.splitlines()[-1] == "19 passed, 3 failed, 3 skipped"
-    assert not any("tests_hw" in line for line in calls(copy))
+    assert "stopped at: tests in namespaces and with virtual machines (exit code 1)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "37 passed, 3 failed, 3 skipped"
 
 
 def test_a_failed_check_is_a_failure_in_the_last_line_too(copy: Path) -> None:
