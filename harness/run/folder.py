@@ -12,6 +12,7 @@ from typing import Any
 import harness
 from harness.clock import now
 from harness.errors import ConfigError, InfraError
+from harness.folders import new_folder
 from harness.redaction import redacted
 
 
@@ -55,7 +56,7 @@ class Run:
             raise ConfigError(f"{stem!r} cannot be the name of a run", remedy="use letters, digits, '-' and '_'")
         try:
             reports.mkdir(parents=True, exist_ok=True)
-            folder = _make_new(reports, stem)
+            folder = new_folder(reports, stem)
         except OSError as error:
             raise disk_error(error, reports / stem) from error
         run = cls(folder)
@@ -151,18 +152,6 @@ def _program() -> str:
 def timestamp() -> str:
     """The name of a run that starts now: 2026-11-20_201500, local time."""
     return datetime.now().astimezone().strftime("%Y-%m-%d_%H%M%S")
-
-
-def _make_new(reports: Path, stem: str) -> Path:
-    number = 1
-    while True:
-        folder = reports / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        return folder
 
 
 def latest(reports: Path) -> Path | None:

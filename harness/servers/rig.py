@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.errors import ConfigError, HarnessBug, InfraError
+from harness.folders import new_folder
 from harness.servers.board import BoardPort, BootSetLike, VirtualBoard
 from harness.servers.boot_files import lay_out
 from harness.servers.carrier import has_carrier
@@ -94,7 +95,7 @@ class Rig(AbstractContextManager["Rig"]):
         logs = self.logs
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            logs = self.logs = _own_folder(self.folder, "server")
+            logs = self.logs = new_folder(self.folder, "server")
         except OSError as error:
             raise InfraError(f"no folder for the emulated lab's logs: {error}", place=str(logs)) from error
         self._progress("network")
@@ -273,16 +274,3 @@ class Rig(AbstractContextManager["Rig"]):
 
 def _topology(which: str | Topology) -> Topology:
     return topology_named(which) if isinstance(which, str) else which
-
-
-def _own_folder(parent: Path, name: str) -> Path:
-    """`name`, or `name`-2, -3 ... when another rig of the same run (a parallel worker's, another server's) took it."""
-    number = 1
-    while True:
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        return folder

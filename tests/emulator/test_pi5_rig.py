@@ -11,6 +11,7 @@ import pytest
 from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run
+from tests import emulated
 from tests.servers.conftest import needs
 from tests.stand_ins import small_boot_files
 
@@ -21,26 +22,6 @@ pytestmark = [
     needs("dnsmasq-nfs"),
 ]
 
-HEAD = """
-version: 1
-name: models
-emulation: {speed: 100}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-"""
-BOARD = """
-  %(model)s-a:
-    model: %(model)s
-    serial_number: "da59174%(number)d"
-    mac: "88:a2:9e:01:02:0%(number)d"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-%(more)s
-"""
 #: The device tree that each needs.
 DEVICE_TREES = {
     "pi400": "bcm2711-rpi-400.dtb",
@@ -52,15 +33,16 @@ DEVICE_TREES = {
 
 @pytest.fixture
 def open_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """A lab with one board of each of the models; more: further lines of each."""
+    """A lab with one board of each of the models; keys: further ones of each."""
     with ExitStack() as stack:
 
-        def opened(*models: str, more: str = "") -> Lab:
+        def opened(*models: str, **keys: str) -> Lab:
             boards = [
-                BOARD % {"model": model, "number": number, "more": f"    {more}"} for number, model in enumerate(models)
+                emulated.board(f"{model}-a", model, f"da59174{number}", f"88:a2:9e:01:02:0{number}", **keys)
+                for number, model in enumerate(models)
             ]
             run = Run.create(tmp_path / "reports", lab="models")
-            return stack.enter_context(Lab(loads(HEAD + "".join(boards)), run))
+            return stack.enter_context(Lab(loads(emulated.lab("models", *boards, emulation="speed: 100")), run))
 
         yield opened
 

@@ -13,6 +13,7 @@ from harness.emulator import fdt, qemu_program, raspi, settings
 from harness.errors import ConfigError, HarnessError, InfraError
 from harness.lab import Lab
 from harness.run import Run
+from tests import emulated
 from tests.servers.conftest import needs
 
 MAC = bytes.fromhex("b827eb07bcc6")
@@ -154,24 +155,11 @@ def test_without_any_qemu_power_on_says_so(tmp_path: Path, monkeypatch: pytest.M
         qemu_program.find("raspi4b")
 
 
-LAB = """
-version: 1
-name: raspi
-emulation: {speed: 100}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-  pi:
-    model: pi3bplus
-    serial_number: "8b07bcc6"
-    mac: "b8:27:eb:07:bc:c6"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-    emulation: {machine: raspi3b}
-"""
+LAB = emulated.lab(
+    "raspi",
+    emulated.board("pi", "pi3bplus", "8b07bcc6", "b8:27:eb:07:bc:c6", emulation="{machine: raspi3b}"),
+    emulation="speed: 100",
+)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from harness.lab import Lab
 from harness.power.virtual import VirtualPort
 from harness.run import Run
 from harness.servers import Dnsmasq, Rig, VirtualBoard
+from tests import emulated
 from tests.emulator import rom
 from tests.servers.conftest import needs
 
@@ -138,23 +139,11 @@ def test_3b_does_not_hear_an_answer_that_comes_at_once(at_once: Rig):
     port.off()
 
 
-LAB = """
-version: 1
-name: roms
-emulation: {speed: 100}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-  pi3bplus-a:
-    model: pi3bplus
-    serial_number: "8b07bcc6"
-    mac: "b8:27:eb:07:bc:c6"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-"""
+LAB = emulated.lab(
+    "roms",
+    emulated.board("pi3bplus-a", "pi3bplus", "8b07bcc6", "b8:27:eb:07:bc:c6"),
+    emulation="speed: 100",
+)
 
 
 def test_what_lab_yaml_says_of_a_rom_reaches_the_board(tmp_path: Path):

@@ -11,28 +11,19 @@ import pytest
 from harness.config import LabConfig, loads
 from harness.lab import Lab
 from harness.run import Run
+from tests import emulated
 
 BOARD = "pi4-a"
 SERIAL = "91cdf03d"
 
-TEXT = """
-version: 1
-name: faults
-emulation: {speed: 50}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-  pi4-a:
-    model: pi4
-    serial_number: "91cdf03d"
-    mac: "e4:5f:01:09:02:f7"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-    budgets: {link: 5, dhcp: 5, firmware: 20, kernel: 40, initramfs: 40, root: 20, userspace: 40, login: 20}
-"""
+TEXT = emulated.lab(
+    "faults",
+    emulated.board(
+        BOARD,
+        serial=SERIAL,
+        budgets="{link: 5, dhcp: 5, firmware: 20, kernel: 40, initramfs: 40, root: 20, userspace: 40, login: 20}",
+    ),
+)
 
 
 def lab_config(**replacements: str) -> LabConfig:

@@ -10,7 +10,7 @@ import pytest
 from harness.config import load
 from harness.inspection import survey
 from tests.labgrid.bench import Bench, bench, needs_labgrid
-from tests.labgrid.test_real import LAB
+from tests.labgrid.test_real import write
 from tests.sharing.labs import piboot
 
 pytestmark = pytest.mark.gear
@@ -25,12 +25,8 @@ def labgrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 @pytest.fixture
 def lab(labgrid: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIBOOT_LOCKS", str(tmp_path / "locks"))
-    labgrid.relay.state.clear()
-    labgrid.relay.history.clear()
-    path = tmp_path / "lab.yaml"
-    text = LAB.replace("COORDINATOR", labgrid.coordinator).replace("CLIENT", labgrid.program)
-    path.write_text(text.replace("PLACE", labgrid.place))
-    return path
+    labgrid.relay.forget()
+    return write(tmp_path, labgrid)
 
 
 def test_a_place_is_looked_at_and_not_acquired(labgrid: Bench, lab: Path) -> None:

@@ -2,8 +2,7 @@
 """A board's boot from power-on to verdict, with doubles for the gear: what every way of ending leaves behind."""
 
 import json
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,6 @@ from tests.boot.stream import BUDGETS
 from tests.lab.doubles import BOOT_TEXT, MemoryPort, Pty, make_board, raising
 
 pytestmark = pytest.mark.gear
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path, lab="doubles", name="run")
-
-
-@pytest.fixture
-def pty() -> Iterator[Pty]:
-    line = Pty()
-    yield line
-    line.close()
-    assert not [thread.name for thread in threading.enumerate() if thread.name == f"console {line.path}"]
 
 
 def test_a_boot_by_console_alone_reaches_the_prompt(run: Run, pty: Pty) -> None:

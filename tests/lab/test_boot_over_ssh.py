@@ -16,6 +16,7 @@ from harness.lab.captures import ssh_capture
 from harness.run import Run
 from harness.run.replay import replay
 from harness.servers import Rig
+from tests import emulated
 from tests.servers.conftest import needs
 from tests.wire.sshd import SSHD, Sshd, wrong_clock
 
@@ -27,23 +28,7 @@ pytestmark = [
     needs("dnsmasq-nfs"),
 ]
 
-LAB = """
-version: 1
-name: by-ssh
-emulation: {speed: 50}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-  pi4-a:
-    model: pi4
-    serial_number: "91cdf03d"
-    mac: "e4:5f:01:09:02:f7"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-"""
+LAB = emulated.lab("by-ssh", emulated.board())
 
 
 @contextmanager

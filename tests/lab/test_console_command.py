@@ -70,13 +70,6 @@ def person(*arguments: str) -> Iterator[Person]:
 
 
 @pytest.fixture
-def pty() -> Iterator[Pty]:
-    line = Pty()
-    yield line
-    line.close()
-
-
-@pytest.fixture
 def lab(tmp_path: Path, pty: Pty, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIBOOT_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))

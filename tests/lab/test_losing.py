@@ -51,11 +51,6 @@ class Answering(Pty):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path, lab="doubles", name="run")
-
-
-@pytest.fixture
 def pty() -> Iterator[Answering]:
     line = Answering()
     yield line

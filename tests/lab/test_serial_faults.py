@@ -7,7 +7,6 @@ Each: the right class of error, in bounded time, with the record kept.
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,18 +27,6 @@ pytestmark = pytest.mark.gear
 needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
 
 TO_KERNEL, REST = "".join(BOOT_TEXT[:3]), "".join(BOOT_TEXT[3:])
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path, lab="faults", name="run")
-
-
-@pytest.fixture
-def pty() -> Iterator[Pty]:
-    line = Pty()
-    yield line
-    line.close()
 
 
 # -- serial servers ----------------------------------------------------------------------------------------------------

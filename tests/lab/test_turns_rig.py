@@ -12,6 +12,7 @@ from harness.config import loads
 from harness.lab import Lab
 from harness.result import Boot
 from harness.run import Run
+from tests import emulated
 from tests.servers.conftest import needs
 from tests.stand_ins import small_boot_files
 
@@ -22,24 +23,11 @@ pytestmark = [
     needs("dnsmasq-nfs"),
 ]
 
-BOARD = """
-  %(name)s:
-    model: pi4
-    serial_number: "5ce8a2f%(number)d"
-    mac: "dc:a6:32:01:02:0%(number)d"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-"""
-LAB = """
-version: 1
-name: turns
-emulation: {speed: 100, guests: 1}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-""" + "".join(BOARD % {"name": f"pi4-{number}", "number": number} for number in (1, 2))
+LAB = emulated.lab(
+    "turns",
+    *(emulated.board(f"pi4-{n}", "pi4", f"5ce8a2f{n}", f"dc:a6:32:01:02:0{n}", login="") for n in (1, 2)),
+    emulation="speed: 100, guests: 1",
+)
 
 
 class Notes(Blind):

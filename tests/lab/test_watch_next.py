@@ -4,7 +4,7 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,18 +71,6 @@ def test_the_power_of_a_boot_of_others_is_not_ours() -> None:
     assert record.started == T0 + 1.0
     assert all(seen.t >= T0 for seen in record.milestones)
     assert record.stage("link").start == T0 + 1.0
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path, lab="doubles", name="run")
-
-
-@pytest.fixture
-def pty() -> Iterator[Pty]:
-    line = Pty()
-    yield line
-    line.close()
 
 
 class Waits(Blind):

@@ -50,6 +50,10 @@ class Relay(http.server.ThreadingHTTPServer):
         self.stuck = False
         super().__init__(("127.0.0.1", 0), _Relay)
 
+    def forget(self) -> None:
+        self.state.clear()
+        self.history.clear()
+
 
 class _Relay(http.server.BaseHTTPRequestHandler):
     server: Relay

@@ -63,8 +63,7 @@ def labgrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 @pytest.fixture
 def lab(labgrid: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIBOOT_LOCKS", str(tmp_path / "locks"))
-    labgrid.relay.state.clear()
-    labgrid.relay.history.clear()
+    labgrid.relay.forget()
     return write(tmp_path, labgrid)
 
 

@@ -14,26 +14,11 @@ from harness.power.journal import edges_of
 from harness.run import Run
 from harness.servers.poe import EmulatedPoe
 from harness.servers.programs import system_path
+from tests import emulated
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 
-TEXT = """
-version: 1
-name: on-poe
-emulation: {speed: 50}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-  pi4-a:
-    model: pi4
-    serial_number: "91cdf03d"
-    mac: "e4:5f:01:09:02:f7"
-    wire: bench
-    server: netboot
-    power: {driver: emulated, gear: poe-switch}
-    console: {driver: emulated}
-    login: {user: root}
-"""
+TEXT = emulated.lab("on-poe", emulated.board(power="{driver: emulated, gear: poe-switch}"))
 
 
 @pytest.fixture

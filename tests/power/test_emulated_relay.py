@@ -4,7 +4,6 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,10 @@ import pytest
 from harness.errors import InfraError
 from harness.power.gpio_line import Wiring
 from harness.power.gpio_relay import GpioRelayPort
-from harness.power.virtual import VirtualPort
-from harness.servers import Rig, VirtualBoard
+from harness.servers import VirtualBoard
 from harness.servers.relays import EmulatedRelays
 from harness.servers.services.relay import mock_line
+from tests.power.emulated_bench import Bench, fed_by
 
 pytestmark = pytest.mark.netns
 
@@ -25,36 +24,17 @@ BOARDS = (
 )
 
 
-@dataclass
-class Bench:
-    rig: Rig
-    relays: EmulatedRelays
-
-    def port(self, name: str) -> GpioRelayPort:
-        folder = self.rig.folder / name / "boot"
-        folder.mkdir(exist_ok=True)
-        port = self.relays.port(name, folder)
-        assert isinstance(port, GpioRelayPort)
-        return port
-
-    def board(self, name: str) -> VirtualPort:
-        """What the board itself says."""
-        return VirtualPort(self.rig.board(name).control_socket)
+Relays = Bench[EmulatedRelays, GpioRelayPort]
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: namespaces")
-    with Rig(BOARDS, tmp_path / "run") as rig:
-        for board in BOARDS:
-            rig.start_emulator(board.name)
-        relays = EmulatedRelays(rig, [board.name for board in BOARDS])
-        yield Bench(rig, relays)
-        relays.close()
+def bench(tmp_path: Path) -> Iterator[Relays]:
+    with fed_by(EmulatedRelays, GpioRelayPort, BOARDS, tmp_path / "run") as made:
+        yield made
+        made.gear.close()
 
 
-def test_a_board_is_switched_by_a_pin(bench: Bench) -> None:
+def test_a_board_is_switched_by_a_pin(bench: Relays) -> None:
     first, board = bench.port("first"), bench.board("first")
     assert (first.state(), board.state()) == ("off", "off")
     first.on()
@@ -69,12 +49,12 @@ def test_a_board_is_switched_by_a_pin(bench: Bench) -> None:
     first.off()
     assert board.state() == "off"
     assert not bench.rig.carrier("first")
-    assert "contact open" in bench.relays.relays["first"].log.read_text()
+    assert "contact open" in bench.gear.relays["first"].log.read_text()
 
 
-def test_a_second_harness_is_told_who_has_the_pin(bench: Bench) -> None:
+def test_a_second_harness_is_told_who_has_the_pin(bench: Relays) -> None:
     bench.port("first").on()
-    relay = bench.relays.relays["first"]
+    relay = bench.gear.relays["first"]
     other = GpioRelayPort(relay.wiring, folder=relay.line, starts=False)
     with pytest.raises(InfraError, match=f"the pin is busy: process {os.getpid()} has it"):
         other.off()
@@ -82,7 +62,7 @@ def test_a_second_harness_is_told_who_has_the_pin(bench: Bench) -> None:
     assert bench.board("first").state() == "on"
 
 
-def test_a_harness_that_goes_leaves_the_board_off(bench: Bench) -> None:
+def test_a_harness_that_goes_leaves_the_board_off(bench: Relays) -> None:
     port = bench.port("first")
     port.on()
     port.close()
@@ -90,10 +70,10 @@ def test_a_harness_that_goes_leaves_the_board_off(bench: Bench) -> None:
     assert bench.board("first").state() == "off"
 
 
-def test_a_relay_whose_process_died_is_infra(bench: Bench) -> None:
+def test_a_relay_whose_process_died_is_infra(bench: Relays) -> None:
     port = bench.port("first")
     port.on()
-    bench.relays.relays["first"].stop()
+    bench.gear.relays["first"].stop()
     port._timing = type(port._timing)(limit=0.3, poll=0.02)
     with pytest.raises(InfraError, match="its process has ended"):
         port.off()

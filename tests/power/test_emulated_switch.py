@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An emulated board on an emulated PoE switch: a real SNMP agent in the rig, switched by the poe-snmp driver."""
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness.errors import InfraError
 from harness.power.poe_snmp import PoeSnmpPort
-from harness.power.virtual import VirtualPort
-from harness.servers import Rig, VirtualBoard
+from harness.servers import VirtualBoard
 from harness.servers.poe import EmulatedPoe
 from harness.servers.programs import system_path
+from tests.power.emulated_bench import Bench, fed_by
 
 pytestmark = pytest.mark.netns
 
@@ -25,38 +23,19 @@ BOARDS = (
 )
 
 
-@dataclass
-class Bench:
-    rig: Rig
-    poe: EmulatedPoe
-
-    def port(self, name: str) -> PoeSnmpPort:
-        folder = self.rig.folder / name / "boot"
-        folder.mkdir(exist_ok=True)
-        port = self.poe.port(name, folder)
-        assert isinstance(port, PoeSnmpPort)
-        return port
-
-    def board(self, name: str) -> VirtualPort:
-        """What the board itself says."""
-        return VirtualPort(self.rig.board(name).control_socket)
+Switch = Bench[EmulatedPoe, PoeSnmpPort]
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: namespaces")
+def bench(tmp_path: Path) -> Iterator[Switch]:
     for program in ("snmpd", "dnsmasq"):
         if shutil.which(program, path=system_path()) is None:
             pytest.skip(f"needs {program}")
-    with ExitStack() as stack:
-        rig = stack.enter_context(Rig(BOARDS, tmp_path / "run"))
-        for board in BOARDS:
-            rig.start_emulator(board.name)
-        yield Bench(rig, EmulatedPoe(rig, [board.name for board in BOARDS], budget=10))
+    with fed_by(partial(EmulatedPoe, budget=10), PoeSnmpPort, BOARDS, tmp_path / "run") as made:
+        yield made
 
 
-def test_a_board_is_switched_by_snmp(bench: Bench) -> None:
+def test_a_board_is_switched_by_snmp(bench: Switch) -> None:
     first, board = bench.port("first"), bench.board("first")
     assert (first.state(), board.state()) == ("off", "off")
     first.on()
@@ -69,7 +48,7 @@ def test_a_board_is_switched_by_snmp(bench: Bench) -> None:
     assert first.lost_power()
 
 
-def test_the_budget_of_the_switch(bench: Bench) -> None:
+def test_the_budget_of_the_switch(bench: Switch) -> None:
     """Two boards of 7 W on 10 W."""
     first, second = bench.port("first"), bench.port("second")
     first.on()
@@ -82,7 +61,7 @@ def test_the_budget_of_the_switch(bench: Bench) -> None:
     assert bench.board("second").state() == "on"
 
 
-def test_a_board_whose_emulator_dies_draws_no_power(bench: Bench) -> None:
+def test_a_board_whose_emulator_dies_draws_no_power(bench: Switch) -> None:
     bench.port("first").on()
     process = bench.rig.emulator("first")
     assert process is not None
@@ -90,27 +69,27 @@ def test_a_board_whose_emulator_dies_draws_no_power(bench: Bench) -> None:
     assert bench.port("first").state() == "unknown", "the port is enabled and searches"
 
 
-def test_the_switch_restarts(bench: Bench) -> None:
+def test_the_switch_restarts(bench: Switch) -> None:
     """Boards go on, as on a switch whose management restarts; ports that deliver are told as such."""
     port = bench.port("first")
     port.on()
-    bench.poe.switch.stop()
+    bench.gear.switch.stop()
     port._agent.timeout = 0.3
     with pytest.raises(InfraError, match=r"no answer|no exchange"):
         port.state()
     port._agent.timeout = 10.0
-    bench.poe.switch.start()
+    bench.gear.switch.start()
     assert port.state() == "on"
     port.off()
     assert bench.board("first").state() == "off"
 
 
-def test_the_community_is_in_no_file_that_is_kept(bench: Bench) -> None:
+def test_the_community_is_in_no_file_that_is_kept(bench: Switch) -> None:
     bench.port("first").on()
     holders = [
         path.relative_to(bench.rig.folder).as_posix()
         for path in bench.rig.folder.rglob("*")
-        if path.is_file() and bench.poe.switch.community.encode() in path.read_bytes()
+        if path.is_file() and bench.gear.switch.community.encode() in path.read_bytes()
     ]
     assert holders == []
-    assert bench.poe.switch.config.stat().st_mode & 0o777 == 0o600
+    assert bench.gear.switch.config.stat().st_mode & 0o777 == 0o600

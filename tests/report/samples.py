@@ -20,21 +20,11 @@ from harness.boot.record import (
     Stage,
     TftpTransfer,
 )
+from tests.boot.stream import BUDGETS
 
 T0 = 1_795_550_400.25  # power-on; 2026-11-24
 SERIAL, MAC, SERVER, ADDRESS = "91cdf03d", "dc:a6:32:0b:91:cd", "10.77.0.1", "10.77.0.50"
 
-BUDGETS = {
-    "power": 5.0,
-    "link": 20.0,
-    "dhcp": 15.0,
-    "firmware": 60.0,
-    "kernel": 30.0,
-    "initramfs": 60.0,
-    "root": 60.0,
-    "userspace": 90.0,
-    "login": 20.0,
-}
 # start and end of every stage of a good boot, seconds after power-on (shape of the fact sheet: NETWORK at 2.5 s, link at 5.2 s)
 GOOD = {
     "power": (0.0, 0.412),

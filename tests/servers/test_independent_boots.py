@@ -2,7 +2,6 @@
 """Emulated boards of every model against servers that nobody here wrote: what boots on real ones, and what fails on them."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,8 +15,9 @@ from harness.lab import Lab
 from harness.models import MODELS
 from harness.result import Boot
 from harness.run import Run
-from harness.servers.programs import requirements, system_path
+from tests import emulated
 from tests.stand_ins import SIZE, small_boot_files
+from tests.topologies.labs import skip_without
 
 pytestmark = [
     pytest.mark.netns,
@@ -30,44 +30,15 @@ SERIALS = {model: f"91cdf0{number:02x}" for number, model in enumerate(MODELS, 0
 #: Neither ISC dhcpd nor Kea can wait a second before it answers; a card with bootcode.bin alone is the usual cure (boot-net).
 ON_CARD = ("pi2b", "pi3b")
 
-LAB = """
-version: 1
-name: independent
-emulation: {speed: 50}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light, topology: TOPOLOGY}}
-boards:
-"""
-BOARD = """
-  NAME:
-    model: MODEL
-    serial_number: "SERIAL"
-    mac: "MAC"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-    BUDGETS
-    MORE
-"""
 
-
-def board(model: str, name: str = "", budgets: str = "", more: str = "") -> str:
+def board(model: str, name: str = "", **keys: str) -> str:
     serial = SERIALS[model]
     oui = "b8:27:eb" if MODELS[model].bootloader == "rom" else "e4:5f:01"
-    words = {
-        "NAME": name or model,
-        "MODEL": model,
-        "SERIAL": serial,
-        "MAC": f"{oui}:{serial[2:4]}:{serial[4:6]}:{serial[6:]}",
-        "BUDGETS": budgets,
-        "MORE": more,
-    }
-    text = BOARD
-    for word, value in words.items():
-        text = text.replace(word, value)
-    return text
+    return emulated.board(name or model, model, serial, f"{oui}:{serial[2:4]}:{serial[4:6]}:{serial[6:]}", **keys)
+
+
+def lab_text(topology: str, *boards: str) -> str:
+    return emulated.lab("independent", *boards, server=f"topology: {topology}")
 
 
 @pytest.fixture(scope="module", params=TOPOLOGIES)
@@ -75,10 +46,10 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A lab with a board of every model; it stays up for all tests that break nothing."""
     topology = str(request.param)
     skip_without(topology)
-    boards = [board(model, more="sd_card: bootcode" if model in ON_CARD else "") for model in MODELS]
+    boards = [board(model, sd_card="bootcode" if model in ON_CARD else "") for model in MODELS]
     folder = tmp_path_factory.mktemp(topology)
     run = Run.create(folder, lab="independent")
-    with Lab(loads(LAB.replace("TOPOLOGY", topology) + "".join(boards)), run) as lab:
+    with Lab(loads(lab_text(topology, *boards)), run) as lab:
         with small_boot_files(folder / "boot"):
             lab.rig_of("pi4")
         yield lab
@@ -93,15 +64,9 @@ def broken(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
         def lab(topology: str, *boards: str) -> Lab:
             skip_without(topology)
             run = Run.create(tmp_path / "reports", lab="independent")
-            return stack.enter_context(Lab(loads(LAB.replace("TOPOLOGY", topology) + "".join(boards)), run))
+            return stack.enter_context(Lab(loads(lab_text(topology, *boards)), run))
 
         yield lab
-
-
-def skip_without(topology: str) -> None:
-    absent = [entry for entry in requirements(topology) if shutil.which(entry.program, path=system_path()) is None]
-    if absent:
-        pytest.skip(f"not installed: {', '.join(entry.debian_package for entry in absent)}")
 
 
 def boot(lab: Lab, name: str, until: str = "firmware") -> Boot:
@@ -141,7 +106,7 @@ def test_each_model_gets_its_files(sound: Lab, model: str) -> None:
 def test_a_boot_to_the_login(tmp_path: Path, topology: str) -> None:
     skip_without(topology)
     run = Run.create(tmp_path, lab="independent")
-    with Lab(loads(LAB.replace("TOPOLOGY", topology) + board("pi4")), run) as lab:
+    with Lab(loads(lab_text(topology, board("pi4"))), run) as lab:
         done = boot(lab, "pi4", until="login")
     assert done.verdict == "passed", (done.record.reason, findings(done))
     assert {exchange.client for exchange in done.record.dhcp} == {"firmware", "os"}
@@ -154,7 +119,7 @@ def test_a_boot_to_the_login(tmp_path: Path, topology: str) -> None:
 
 #: The servers differ in their bytes, which tests of their own look at; a board's refusal is the same.
 DAILY_ONE = pytest.mark.parametrize("topology", ["isc-hpa", pytest.param("kea-atftpd", marks=pytest.mark.slow)])
-SHORT = "budgets: {dhcp: 2, firmware: 10, kernel: 20, root: 10}"
+SHORT = "{dhcp: 2, firmware: 10, kernel: 20, root: 10}"
 
 
 @DAILY_ONE
@@ -196,7 +161,7 @@ def test_option_43_alone_will_do(broken: Callable[..., Lab], topology: str) -> N
 @DAILY_ONE
 def test_the_rom_of_a_3b_wants_three_blanks(broken: Callable[..., Lab], topology: str) -> None:
     """Behind the text of option 43 (boot-net, FW#941), bugs or no bugs."""
-    lab = broken(topology, board("pi3b", budgets=SHORT, more="emulation: {strict: false}"))
+    lab = broken(topology, board("pi3b", budgets=SHORT, emulation="{strict: false}"))
     text = "option_43" if topology == "isc-hpa" else "menu"
     restart(lab, DHCP[topology], option_66="", **{text: "Raspberry Pi Boot"})
     done = boot(lab, "pi3b")

@@ -14,33 +14,17 @@ from harness.config import loads
 from harness.lab import Lab
 from harness.run import Run
 from harness.servers.programs import system_path
+from tests import emulated
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 
-TEXT = """
-version: 1
-name: quiet
-emulation: {speed: 50}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light}}
-boards:
-  on-a-switch:
-    model: pi4
-    serial_number: "91cdf03d"
-    mac: "e4:5f:01:09:02:f7"
-    wire: bench
-    server: netboot
-    power: {driver: emulated, gear: poe-switch}
-    console: {driver: emulated}
-  on-a-relay:
-    model: pi3bplus
-    serial_number: "8b07bcc6"
-    mac: "b8:27:eb:07:bc:c6"
-    wire: bench
-    server: netboot
-    power: {driver: emulated, gear: relay}
-    console: {driver: emulated}
-"""
+TEXT = emulated.lab(
+    "quiet",
+    emulated.board("on-a-switch", power="{driver: emulated, gear: poe-switch}", login=""),
+    emulated.board(
+        "on-a-relay", "pi3bplus", "8b07bcc6", "b8:27:eb:07:bc:c6", power="{driver: emulated, gear: relay}", login=""
+    ),
+)
 
 #: Of /proc/net/tcp: LISTEN; of /proc/net/udp: not connected, so that it takes what anybody sends.
 _LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}

@@ -11,29 +11,10 @@ import pytest
 
 from harness.models import MODELS
 from harness.servers.programs import requirements, system_path
+from tests import emulated
 
 LABS = Path(__file__).parents[2] / "docs" / "labs"
 NFS = ("dnsmasq-nfs", "router-option-66", "openwrt-43-66")
-
-HEAD = """
-version: 1
-name: topologies
-emulation: {speed: 50}
-wires: {bench: {kind: emulated}}
-servers: {netboot: {kind: emulated, root: light, topology: TOPOLOGYMORE}}
-boards:
-"""
-BOARD = """
-  NAME:
-    model: MODEL
-    serial_number: "SERIAL"
-    mac: "MAC"
-    wire: bench
-    server: netboot
-    power: {driver: emulated}
-    console: {driver: emulated}
-    login: {user: root}
-"""
 
 
 @dataclass(frozen=True)
@@ -55,17 +36,13 @@ class Pi:
         return f"{oui}:{self.serial[2:4]}:{self.serial[4:6]}:{self.serial[6:]}"
 
     def text(self) -> str:
-        own = {"NAME": self.name, "MODEL": self.model, "SERIAL": self.serial, "MAC": self.mac}
-        text = BOARD
-        for word, value in own.items():
-            text = text.replace(word, value)
-        return text + "".join(f"    {key}: {value}\n" for key, value in self.keys.items())
+        return emulated.board(self.name, self.model, self.serial, self.mac, **self.keys)
 
 
 def lab_text(topology: str, *boards: Pi, more: str = "") -> str:
-    """more: further keys of the server, ', nfs: "4.1"'."""
-    head = HEAD.replace("TOPOLOGY", topology).replace("MORE", more)
-    return head + "".join(board.text() for board in boards)
+    """more: further keys of the server, 'nfs: "4.1"'."""
+    server = f"topology: {topology}" + (more and f", {more}")
+    return emulated.lab("topologies", *(board.text() for board in boards), server=server)
 
 
 def skip_without(topology: str) -> None:

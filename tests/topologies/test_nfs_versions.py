@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.qemu]
 
 
 def test_v4_1_is_mounted_by_the_initramfs_that_the_lab_gets_for_it(open_lab: OpenLab) -> None:
-    lab = open_lab("dnsmasq-nfs", Pi("pi4-a", "pi4"), more=', nfs: "4.1"')
+    lab = open_lab("dnsmasq-nfs", Pi("pi4-a", "pi4"), more='nfs: "4.1"')
     board = lab.board("pi4-a")
     boot = board.boot()
     assert boot.verdict == "passed", boot.record.reason

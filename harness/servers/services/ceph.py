@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import InfraError
 from harness.servers.keeper_client import Keeper
 from harness.servers.process import Process
+from harness.servers.services.exactly import exactly
 from harness.servers.services.nfs import connect
 from harness.servers.services.service import Service, render
 from harness.servers.services.tool import run_tool
@@ -105,21 +106,11 @@ class Cluster:
             # The rig's /run is its own; the kernel shows it here.
             sock.connect(f"/proc/{self.keeper.pid}/root{_RUN}/{daemon}.asok")
             sock.sendall(json.dumps({"prefix": command, "format": "json"}).encode() + b"\0")
-            (length,) = struct.unpack(">I", _exactly(sock, 4))
-            answer = json.loads(_exactly(sock, length))
+            (length,) = struct.unpack(">I", exactly(sock, 4))
+            answer = json.loads(exactly(sock, length))
         if not isinstance(answer, dict):
             raise ConnectionError(f"{daemon} answered {type(answer).__name__} to {command}")
         return answer
-
-
-def _exactly(sock: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        piece = sock.recv(count - len(data))
-        if not piece:
-            raise ConnectionError("the daemon ended in the midst of its answer")
-        data += piece
-    return data
 
 
 class _Daemon(Service):

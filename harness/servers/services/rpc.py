@@ -6,6 +6,8 @@ import secrets
 import socket
 import struct
 
+from harness.servers.services.exactly import exactly
+
 PORTMAP, NFS, MOUNT = 100000, 100003, 100005
 _PMAP_VERSION, _PMAP_GETPORT = 2, 3
 _MOUNT_MNT, _MOUNT_UMNT, _MOUNT_EXPORT = 1, 3, 5
@@ -86,21 +88,11 @@ def mount(sock: socket.socket, path: str) -> bytes:
 def _record(sock: socket.socket) -> bytes:
     data, last = b"", False
     while not last:
-        (head,) = struct.unpack(">I", _exactly(sock, 4))
+        (head,) = struct.unpack(">I", exactly(sock, 4, RpcError))
         last = bool(head & _LAST_FRAGMENT)
         if len(data) + (head & ~_LAST_FRAGMENT) > _LONGEST_REPLY:
             raise RpcError("a reply that is too long")
-        data += _exactly(sock, head & ~_LAST_FRAGMENT)
-    return data
-
-
-def _exactly(sock: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = sock.recv(count - len(data))
-        if not part:
-            raise RpcError("the server closed the connection")
-        data += part
+        data += exactly(sock, head & ~_LAST_FRAGMENT, RpcError)
     return data
 
 
