@@ -23,10 +23,11 @@ class ExpectedOffer(Expected):
 
 
 class ExpectedImage(Expected):
-    """The user's own image that the board boots. system: as its os-release has it; changes: what was changed in it for the
-    topology, in words; no_login: what stands in the way of a login on the serial console, in words."""
+    """The user's own image that the board boots. sha256: of its file; system: as its os-release has it; changes: what was
+    changed in it for the topology, in words; no_login: what stands in the way of a login on the serial console, in words."""
 
     file: str
+    sha256: str = ""
     system: str = ""
     changes: tuple[str, ...] = ()
     no_login: tuple[str, ...] = ()

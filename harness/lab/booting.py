@@ -83,13 +83,14 @@ def _refusal(own: Own, board: VirtualBoard) -> ConfigError | None:
 def _expected(own: Own, board: VirtualBoard, user: str, topology: Topology, added: Sequence[str]) -> ExpectedImage:
     changes = (*own.changes(topology.cmdline(board), topology.root_files(board)), *added)
     no_login = list(own.system.no_login)
-    if user and own.system.users and user not in own.system.users:
+    if user and own.system.users and user not in own.system.users and not own.makes_users:
         who = ", ".join(own.system.users)
         no_login.append(
             f"{user} cannot log in there, but {who} can. Write that in lab.yaml: boards.{board.name}.login.user"
         )
     return ExpectedImage(
         file=own.image.name,
+        sha256=own.sha256,
         system=own.system.name,
         # What is no UTF-8 in the image's files cannot stand in JSON.
         changes=tuple(masked(line).encode("utf-8", "replace").decode() for line in changes),

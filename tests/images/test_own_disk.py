@@ -3,6 +3,7 @@
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import os
 import shutil
@@ -343,6 +344,7 @@ def test_an_image_is_laid_out_once_until_it_changes(tools: Path, tmp_path: Path)
         "arm64",
         ("pi",),
     )
+    assert own.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert any("copying its root" in line for line in lines)
     before = list(lines)
     assert own_set(path, progress=lines.append, folder=kept)[1] == own

@@ -26,8 +26,9 @@ _SEEDS = ("userconf.txt", "userconf", "ssh", "ssh.txt", "custom.toml", "user-dat
 
 @dataclass(frozen=True)
 class Notes:
-    """image.json of a set: what was found when it was laid out."""
+    """image.json of a set: what was found when it was laid out. sha256: of the image's file."""
 
+    sha256: str
     kernels: tuple[kernels.Kernel, ...]
     system: system.System
 
@@ -44,6 +45,7 @@ class Own:
     """
 
     image: Path
+    sha256: str
     cmdlines: Mapping[str, str]
     config: str
     fstab: str
@@ -51,6 +53,11 @@ class Own:
     system: system.System
     seeds: Mapping[str, str] = field(default_factory=dict)
     initramfs: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def makes_users(self) -> bool:
+        """Whether its boot partition has the system make users at the first boot."""
+        return any(path.rpartition("/")[2] in system.MAKE_USERS for path in self.seeds)
 
     def cmdline(self, wanted: str, name: str = "") -> str:
         """The command line in a file of the boot partition, of which `wanted` is the topology's part."""
@@ -125,7 +132,7 @@ def _build(found: source.Source, builder: cache.Builder) -> cache.Made:
     builder.step("looking at its kernels and its system")
     inside = system.look(root, boot, image)
     those = kernels.find(boot, root)
-    (builder.folder / "image.json").write_bytes(_NOTES.dump_json(Notes(those, inside), indent=1))
+    (builder.folder / "image.json").write_bytes(_NOTES.dump_json(Notes(source.digest(found), those, inside), indent=1))
     return cache.Made(next((one.release for one in those if one.release), ""), (f"image={image.name}",))
 
 
@@ -134,9 +141,8 @@ def _own(image: Path, boot: Path, root: Path, noted: Notes) -> Own:
     where = next((place for place in rewrite.BOOT_PLACES if system.inside(root, place) is not None), "")
     found = sorted(path.name for path in boot.iterdir() if path.name in _SEEDS and path.is_file())
     seeds = {f"{where[1:]}/{name}": system.text(boot, name) for name in found if where}
-    return Own(
-        image, _cmdlines(boot, image), _text(boot / "config.txt"), fstab, noted.kernels, noted.system, seeds=seeds
-    )
+    lines, config = _cmdlines(boot, image), _text(boot / "config.txt")
+    return Own(image, noted.sha256, lines, config, fstab, noted.kernels, noted.system, seeds=seeds)
 
 
 def _cmdlines(boot: Path, image: Path) -> dict[str, str]:

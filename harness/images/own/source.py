@@ -63,6 +63,12 @@ def identify(path: Path) -> Source:
     return Source(path, packing, hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest())
 
 
+def digest(source: Source) -> str:
+    """SHA-256 of the file, packed as it is: what its site names. Raises OSError."""
+    with source.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def unpack(source: Source, to: Path, progress: Callable[[str], None]) -> None:
     """Write the content of a packed image to `to`, with holes where it is zero.
 

@@ -10,6 +10,8 @@ from harness.errors import ConfigError
 #: ELF e_machine (System V ABI supplements).
 _MACHINES = {0xB7: "arm64", 0x28: "arm", 0x3E: "x86-64", 0x03: "x86", 0xF3: "riscv"}
 _PROGRAMS = ("usr/lib/systemd/systemd", "lib/systemd/systemd", "usr/bin/sh", "bin/sh", "bin/busybox", "sbin/init")
+#: Files of a boot partition by which a system makes its users when it boots first.
+MAKE_USERS = frozenset({"userconf.txt", "userconf", "user-data", "custom.toml"})
 _WIZARD = "etc/systemd/system/multi-user.target.wants/userconfig.service"
 
 
@@ -113,7 +115,7 @@ def _users(root: Path) -> tuple[str, ...]:
 def _no_login(root: Path, boot: Path, users: tuple[str, ...]) -> list[str]:
     found = []
     names = {path.name for path in boot.iterdir()}
-    made = names & {"userconf.txt", "userconf", "user-data", "custom.toml"}
+    made = names & MAKE_USERS
     if not users and not made:
         how = (
             "its first-boot wizard asks for a name on the screen"
