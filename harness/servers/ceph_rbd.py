@@ -27,6 +27,8 @@ class CephRbd(Topology):
         Host("netboot", "10.77.0.2/24"),
         Host("ceph", "10.77.0.3/24"),
     )
+    #: Where the OSD keeps its objects.
+    store: ClassVar[str] = "memstore"
 
     def __init__(self, options: TopologyOptions | None = None) -> None:
         super().__init__(options)
@@ -56,7 +58,8 @@ class CephRbd(Topology):
             Rpcbind(site.keeper, netboot.name, site.folder),
             Nfs(site.keeper, netboot.name, site.folder, address=netboot.ip, exports=exports),
         ]
-        cluster = Cluster(site.keeper, storage.name, site.folder, site.scratch / "ceph", storage.address, key=self.key)
+        place = (site.keeper, storage.name, site.folder, site.scratch / "ceph", storage.address)
+        cluster = Cluster(*place, key=self.key, store=self.store)
         ceph: list[Service] = [CephMon(cluster), CephOsd(cluster)]
         if self.options.ceph_mgr:
             ceph.append(CephMgr(cluster))

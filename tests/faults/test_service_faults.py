@@ -64,25 +64,47 @@ def fault(boot: Boot, verdict: str, identity: str) -> Finding:
 
 
 @pytest.mark.slow
-def test_dnsmasq_restarted_after_the_lease_costs_a_file_or_less(open_lab: OpenLab) -> None:
+@pytest.mark.parametrize("stage", ["power", "dhcp", "firmware", "kernel"])
+def test_dnsmasq_restarted_between_stages_costs_a_file_or_less(open_lab: OpenLab, stage: str) -> None:
     """A file that was on its way is given up after 30 s (TFTP_FILE_TIMEOUT), and the boot order begins anew."""
     lab = open_lab(lab_config(**{"firmware: 20": "firmware: 90"}))
-    done = when(lab, "dhcp", dnsmasq_of(lab).restart)
-    boot = lab.board(BOARD).boot(until="firmware")
+    dnsmasq = dnsmasq_of(lab)
+    first = dnsmasq.process
+    done = when(lab, stage, dnsmasq.restart)
+    boot = lab.board(BOARD).boot()
     assert done.is_set()
+    assert dnsmasq.process is not first
     assert boot.verdict == "passed", boot.record.reason
+    assert "DHCP recv ACK" in boot.console.text, "the bootloader's lease"
+    assert "IP-Config: eth0" in boot.console.text, "the initramfs', of the new server or the old one"
+    assert boot.milestone("login.prompt") is not None
 
 
 def test_an_nfs_server_that_comes_late_is_waited_for(open_lab: OpenLab) -> None:
     lab = open_lab(lab_config(**{"root: 20": "root: 60"}))
     nfs = nfs_of(lab)
-    late = threading.Timer(8.0, nfs.start)  # as long as the server is away, while the kernel and its initramfs start
-    with ExitStack() as stack:
-        stack.callback(late.join)
-        done = when(lab, "dhcp", lambda: (nfs.stop(), late.start()))
+    said = b"Retrying nfs mount ... NFS over TCP not available from 10.77.0.1"
+    log = lab.run.folder / BOARD / "console.log"
+    over = threading.Event()
+
+    def come() -> None:
+        """When the board has asked in vain."""
+        while not over.wait(0.1):
+            if log.exists() and said in log.read_bytes():
+                nfs.start()
+                return
+
+    late = threading.Thread(target=come)
+    late.start()
+    try:
+        done = when(lab, "dhcp", nfs.stop)
         boot = lab.board(BOARD).boot()
+    finally:
+        over.set()
+        late.join()
     assert done.is_set()
     assert boot.verdict == "passed", boot.record.reason
+    assert said.decode() in boot.console.text
 
 
 @pytest.mark.slow
@@ -93,7 +115,10 @@ def test_no_address_is_left(open_lab: OpenLab) -> None:
     dnsmasq.leases.write_text(f"{int(time.time()) + 3600} 02:00:00:00:00:07 10.77.0.100 another *\n")
     dnsmasq.options = replace(dnsmasq.options, addresses=1)
     dnsmasq.start()
-    finding = fault(lab.board(BOARD).boot(), "failed(dhcp)", "dhcp-no-answer")
+    boot = lab.board(BOARD).boot()
+    finding = fault(boot, "failed(dhcp)", "dhcp-no-answer")
+    assert "GENET START" in boot.console.text
+    assert "DHCP recv" not in boot.console.text
     assert "no address available" in finding.remedy
     assert "no address available" in dnsmasq.new_log(), "so dnsmasq says it"
 
@@ -111,8 +136,11 @@ def test_all_of_the_tftp_servers_places_are_taken(open_lab: OpenLab) -> None:
             client.settimeout(20)
             client.sendto(f"\0\1{SERIAL}/kernel8.img\0octet\0".encode(), ("10.77.0.1", 69))
             assert client.recv(2048)[:4] == b"\0\3\0\1", "and is never acknowledged"
-        finding = fault(lab.board(BOARD).boot(), "failed(firmware)", "tftp-no-answer")
+        boot = lab.board(BOARD).boot()
+    finding = fault(boot, "failed(firmware)", "tftp-no-answer")
     assert "tftp-max" in finding.remedy
+    assert f"10.77.0.1 {SERIAL}/start4.elf" in boot.console.text
+    assert "TFTP: complete" not in boot.console.text
 
 
 def test_a_tftp_root_that_the_server_may_not_read(open_lab: OpenLab) -> None:
@@ -121,8 +149,11 @@ def test_a_tftp_root_that_the_server_may_not_read(open_lab: OpenLab) -> None:
     for name in ("start4.elf", "start.elf"):
         if (folder / name).exists():
             (folder / name).chmod(0o600)  # dnsmasq as root hands out only what everybody may read
-    finding = fault(lab.board(BOARD).boot(), "failed(firmware)", "firmware-missing")
+    boot = lab.board(BOARD).boot()
+    finding = fault(boot, "failed(firmware)", "firmware-missing")
     assert "refused the firmware" in finding.title
+    assert f"{SERIAL}/start4.elf: Permission denied" in boot.console.text
+    assert "Firmware not found" in boot.console.text
     assert "make it readable" in finding.remedy
 
 

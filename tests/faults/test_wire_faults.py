@@ -32,7 +32,8 @@ def boot(
     if budgets:
         words["{link: 5, dhcp: 5, firmware: 20,"] = "{" + budgets + ","
     if model != "pi4":
-        words |= {"model: pi4": f"model: {model}", "e4:5f:01:09:02:f7": "b8:27:eb:cd:f0:3d"}
+        maker = "2c:cf:67" if model == "pi5" else "b8:27:eb"
+        words |= {"model: pi4": f"model: {model}", "e4:5f:01:09:02:f7": f"{maker}:cd:f0:3d"}
     if more:
         words["login: {user: root}"] = "login: {user: root}\n    " + more
     lab = open_lab(lab_config(**words))
@@ -71,6 +72,8 @@ def test_a_start4_elf_that_hangs_on_a_repeated_block(open_lab: OpenLab) -> None:
     assert "91cdf03d/start4.elf" in whole, "the EEPROM bootloader takes repeated blocks"
     stuck = done.record.tftp[-1]
     assert (stuck.path, stuck.complete, stuck.retransmissions > 0) == ("91cdf03d/initramfs8", False, True)
+    assert "Duplicate block" in done.console.text
+    assert "Linux version" not in done.console.text
 
 
 @pytest.mark.slow
@@ -78,6 +81,8 @@ def test_a_tenth_of_all_frames_lost_is_a_boot_that_does_not_get_far(open_lab: Op
     done = boot(open_lab, "{loss: 0.1}", budgets="link: 5, dhcp: 10, firmware: 15")
     assert done.verdict == "failed(firmware)", done.record.reason
     assert sum(one.retransmissions for one in done.record.tftp) > 0
+    assert "TFTP_GET" in done.console.text
+    assert "Linux version" not in done.console.text
 
 
 @pytest.mark.slow
@@ -100,11 +105,56 @@ def test_spanning_tree_holds_up_a_pi_4_until_it_asks_again(open_lab: OpenLab) ->
 
 
 @pytest.mark.slow
-def test_spanning_tree_outlasts_the_boot_rom_of_a_3b_plus(open_lab: OpenLab) -> None:
-    """Five tries, five seconds apart, then silence: the port forwards when nobody asks any more."""
-    done = boot(open_lab, "{spanning_tree: 30}", budgets="link: 5, dhcp: 45, firmware: 20", model="pi3bplus")
-    assert done.verdict == "failed(dhcp)", done.record.reason
-    assert sum(exchange.discovers for exchange in done.record.dhcp) == 5
+@pytest.mark.parametrize(
+    ("model", "verdict"),
+    [
+        ("pi2b", "failed(dhcp)"),
+        ("pi3b", "failed(dhcp)"),
+        ("pi3bplus", "failed(dhcp)"),
+        ("pi4", "passed"),
+        ("pi5", "passed"),
+    ],
+)
+def test_30_seconds_of_spanning_tree_outlast_a_boot_rom_and_no_bootloader(
+    open_lab: OpenLab, model: str, verdict: str
+) -> None:
+    """A boot ROM tries five times, five seconds apart, then no more. A bootloader in an EEPROM goes on asking."""
+    # It is given up after twice its budget.
+    dhcp = 60 if verdict == "passed" else 20
+    done = boot(open_lab, "{spanning_tree: 30}", budgets=f"link: 5, dhcp: {dhcp}, firmware: 60", model=model)
+    assert done.verdict == verdict, done.record.reason
+    asked = sum(exchange.discovers for exchange in done.record.dhcp)
+    if verdict == "passed":
+        assert asked > 5
+        assert (done.stages.dhcp.duration or 0.0) > 25.0
+    else:
+        assert asked == 5
+        assert "rom-gave-up" in [one.id for one in done.findings]
+        assert done.console.text == "", "such a board says nothing before bootcode.bin"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["pi3bplus", "pi5"])
+@pytest.mark.parametrize("fault", ["lose_data", "duplicate_data"])
+def test_one_block_lost_or_twice_is_got_over_by_every_model(open_lab: OpenLab, model: str, fault: str) -> None:
+    done = boot(open_lab, f"{{{fault}: [5]}}", budgets="link: 5, dhcp: 20, firmware: 120", model=model)
+    assert done.verdict == "passed", done.record.reason
+    sent_again = again(done.record)
+    assert set(sent_again.values()) == {1}, sent_again
+    assert "kernel8.img" in sent_again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "fault", "budget"), [("pi3bplus", "loss: 0.1", 15), ("pi5", "loss: 0.1", 15), ("pi4", "delay: 0.02", 30)]
+)
+def test_what_is_too_bad_for_a_boot(open_lab: OpenLab, model: str, fault: str, budget: int) -> None:
+    done = boot(open_lab, f"{{{fault}}}", budgets=f"link: 5, dhcp: 20, firmware: {budget}", model=model)
+    assert done.verdict == "failed(firmware)", done.record.reason
+    assert {one.id for one in done.findings} & {"tftp-broken-off", "tftp-retransmissions"}
+    assert "Linux version" not in done.console.text
+    if model == "pi4":
+        assert "TFTP: disconnect: timeouts 1" in done.console.text, "no file of this size in its 30 s"
 
 
 @pytest.mark.slow

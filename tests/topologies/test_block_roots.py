@@ -229,25 +229,39 @@ def test_a_board_goes_on_when_its_iscsi_target_is_back(open_lab: OpenLab, monkey
     tgt.process.wait(10)
     back = threading.Timer(5.0, tgt.start)
     back.start()
-    written = board.shell.run(WRITE, timeout=120)
-    back.join()
+    try:
+        written = board.shell.run(WRITE, timeout=120)
+    finally:
+        back.join()
     assert written.status == 0, written.output
     assert board.shell.run(READ, timeout=60).output == written.output
     assert "LOGGED_IN" in board.shell.run("iscsiadm -m session -P1", timeout=60).output
+    said = board.shell.run("dmesg | grep 'connection1:0: detected conn error'", timeout=60).output.splitlines()
+    assert len(said) == 2, "once when iscsid took the session over, once when the target was killed"
     assert board.shell.run("grep ' / ' /proc/mounts").output.split()[3].startswith("rw")
     board.off()
 
 
 @pytest.mark.slow
-def test_a_board_goes_on_when_cephs_osd_is_back(open_lab: OpenLab) -> None:
+@pytest.mark.parametrize("store", ["memstore", "bluestore"])
+def test_a_board_goes_on_when_cephs_osd_is_back(open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    """Ended in order, as memory wants it; on a disk, as OSDs are, it is killed."""
+    monkeypatch.setattr(CephRbd, "store", store)
     lab = open_lab("ceph-rbd", PI)
     board = up(lab)
     osd = osd_of(lab)
-    osd.stop()
+    assert osd.process is not None
+    if store == "bluestore":
+        osd.process.signal(9)
+        osd.process.wait(10)
+    else:
+        osd.stop()
     back = threading.Timer(5.0, osd.start)
     back.start()
-    written = board.shell.run(WRITE, timeout=120)
-    back.join()
+    try:
+        written = board.shell.run(WRITE, timeout=120)
+    finally:
+        back.join()
     assert written.status == 0, written.output
     assert board.shell.run(READ, timeout=60).output == written.output
     said = board.shell.run("dmesg | grep 'libceph: osd0'", timeout=60).output

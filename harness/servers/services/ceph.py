@@ -47,7 +47,8 @@ def new_key() -> str:
 class Cluster:
     """What its daemons share. address: the host's, "10.77.0.3/24"; data: a directory of the rig's own, for keys too.
 
-    key: of the boards' client. size: octets of memory that the OSD says it has.
+    key: of the boards' client. size: octets that the OSD says it has. store: where it keeps its objects, "memstore" (memory; they
+    are gone when it is killed) or "bluestore" (a sparse file in `data`).
     """
 
     keeper: Keeper
@@ -57,6 +58,7 @@ class Cluster:
     address: str
     key: str
     size: int = 4 * _GIB
+    store: str = "memstore"
     fsid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -85,6 +87,7 @@ class Cluster:
             "run": _RUN,
             "data": self.data,
             "size": self.size,
+            "store": self.store,
         }
         self.config.write_text(render("ceph.conf", values), encoding="utf-8")
         lines = []
