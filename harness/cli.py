@@ -81,12 +81,18 @@ def check(
     power: Annotated[
         bool, typer.Option("--power", help="Also switch every real board off and on again, and leave it as it was.")
     ] = False,
+    servers: Annotated[
+        bool,
+        typer.Option(
+            help="Look at the netboot servers as each board would, with its MAC address, and fetch its files."
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Validate lab.yaml, look for the tools and rights that this lab needs, and ask its gear without switching anything."""
     from harness.commands.gear import check_lab  # noqa: PLC0415
 
-    _run(lambda: check_lab(lab, power=power, as_json=as_json))
+    _run(lambda: check_lab(lab, power=power, servers=servers, as_json=as_json))
 
 
 @app.command()

@@ -144,7 +144,9 @@ def _files(
     pi: Pi, tftp: str | None, address: str | None, expected: ExpectedServer, skipped: list[str]
 ) -> Fetched | None:
     deadline = time.monotonic() + _FILES
-    if expected.http is not None and not pi.is_rom and "7" in f"{pi.settings.eeprom.boot_order:x}":
+    # BOOT_ORDER is read from the right: 2 is the network, 7 HTTP.
+    order = f"{pi.settings.eeprom.boot_order:x}"[::-1]
+    if expected.http is not None and not pi.is_rom and "7" in order.partition("2")[0]:
         return http.fetch(pi, expected.http, expected.http_root, deadline)
     if tftp is None:
         skipped.append("the files: neither DHCP nor `tftp:` of the server says who has them")
