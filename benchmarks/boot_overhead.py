@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.commands.boot import adapted
 from harness.config import loads
+from harness.config.adapting import adapted
 from harness.lab import Lab
 from harness.run import Run
 from harness.servers import Rig

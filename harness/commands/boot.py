@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the commands of `piboot` do. Each returns its exit code; errors of the tree go up to cli.py."""
+"""`piboot boot`, `replay` and `report`: a boot, live, and recorded ones again. Each returns its exit code."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import harness
 from harness.boot.events import Ended
@@ -13,9 +12,11 @@ from harness.boot.judge import judge
 from harness.boot.record import BootRecord
 from harness.boot.stages import STAGES
 from harness.clock import now
-from harness.config import EmulatedServer, LabConfig, load
+from harness.config import LabConfig, load
+from harness.config.adapting import adapted
 from harness.errors import BootFailure, ConfigError, HarnessError, InfraError
 from harness.lab import Lab
+from harness.report.finish import finish
 from harness.result import Boot
 from harness.run import Run, journal, latest, write_json
 from harness.run.replay import read_record, replay
@@ -116,58 +117,6 @@ def ended_by(error: HarnessError) -> Ended:
 def record_of_error(error: HarnessError, board: str, model: str) -> BootRecord:
     """The record of a boot that never began."""
     return judge(Expectation(board=board, model=model), [ended_by(error)], harness_version=harness.__version__)
-
-
-def adapted(
-    config: LabConfig,
-    *,
-    speed: float | None = None,
-    root: str | None = None,
-    topology: str | None = None,
-    image: Path | None = None,
-) -> LabConfig:
-    """The lab with what the command line says instead."""
-    if speed is not None:
-        try:
-            config = config.with_speed(speed)
-        except ValueError as error:
-            raise ConfigError(str(error), place="--speed", remedy="give a number between 0.1 and 1000") from None
-    if root is not None and image is not None:
-        raise ConfigError(
-            "--root and --image exclude each other", remedy="leave one of them out: an image has its own root"
-        )
-    for key, wanted in (("root", root), ("topology", topology)):
-        if wanted is not None:
-            known = get_args(EmulatedServer.model_fields[key].annotation)
-            if wanted not in known:
-                raise ConfigError(
-                    f"there is no {key} {wanted!r}", place=f"--{key}", remedy=f"choose of: {', '.join(known)}"
-                )
-            config = _with_emulated(config, key, {key: wanted, **({"image": None} if key == "root" else {})})
-    return config if image is None else _with_emulated(config, "image", {"image": str(image)})
-
-
-def _with_emulated(config: LabConfig, key: str, values: Mapping[str, str | None]) -> LabConfig:
-    """The lab with other values for all of its emulated servers, as the option --KEY says."""
-    emulated = [name for name, server in config.servers.items() if isinstance(server, EmulatedServer)]
-    if not emulated:
-        raise ConfigError(
-            "this lab has no emulated server", place=f"--{key}", remedy="leave it out: it is for emulated labs"
-        )
-    config = config.model_copy(deep=True)
-    for name in emulated:
-        config.servers[name] = config.servers[name].model_copy(update=values)
-    return config
-
-
-def finish(run: Run) -> Path:
-    """Close the run: times, report.html, junit.xml."""
-    from harness.report.html import write_report  # noqa: PLC0415 - brings Jinja
-    from harness.report.junit import write_junit  # noqa: PLC0415
-
-    run.save(ended=now(), notes=run.notes())
-    write_junit(run.folder)
-    return write_report(run.folder)
 
 
 def replay_boot(folder: Path, *, reports: Path, write: bool, as_json: bool) -> int:

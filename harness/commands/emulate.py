@@ -7,10 +7,11 @@ from pathlib import Path
 
 from harness.boot.files import may_be_missing
 from harness.boot.record import BootRecord, TftpTransfer
-from harness.commands.boot import exit_code, finish, record_of_error
+from harness.commands.boot import exit_code, record_of_error
 from harness.emulate import Pi, Session
 from harness.errors import ConfigError, HarnessError
 from harness.models import MODELS
+from harness.report.finish import finish
 from harness.report.live import summary
 from harness.report.text import clean, one_line, size
 from harness.run import Run

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from harness.checks.programs import NETBOOT
-from harness.commands.boot import adapted
 from harness.config import EmulatedServer, load, loads
+from harness.config.adapting import adapted
 from harness.config.server import Topology
 from harness.errors import ConfigError
 from harness.servers.programs import requirements

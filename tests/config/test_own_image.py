@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.checks import run_checks
-from harness.commands.boot import adapted
 from harness.config import EmulatedServer, LabConfig, load, loads
+from harness.config.adapting import adapted
 from harness.errors import ConfigError, HarnessError
 from harness.images.own.make import own_set
 from tests.config.samples import GOOD, changed
