@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An external server's offer and roots: what they make a boot be held against, and what is written wrong in them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from harness.boot.expect import ExpectedServer
@@ -115,3 +118,16 @@ def test_mistakes_have_a_place_and_a_remedy(old: str, new: str, path: str, what:
     assert instead in found.instead
     assert found.line > 6
     assert found.column > 1
+
+
+def test_the_descriptions_in_the_docs_load() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    whole, *roots = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    head, _, boards = REAL.partition("servers:")[0], "", REAL[REAL.index("boards:") :]
+    kinds = []
+    for block in (whole, *(whole[: whole.index("    root:")] + root for root in roots)):
+        server = loads(head + block + boards).servers["nas"]
+        assert isinstance(server, ExternalServer)
+        assert server.root is not None
+        kinds.append(server.root.kind)
+    assert kinds == ["nfs", "iscsi", "rbd"]
