@@ -4,20 +4,14 @@
 Heavy imports happen in the commands, so that `piboot --help` answers at once.
 """
 
-import os
-import signal
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 import harness
-from harness.errors import HarnessBug, HarnessError
-from harness.redaction import redacted
+from harness.commands.exits import carried_out
 
 app = typer.Typer(
     name="piboot",
@@ -259,40 +253,7 @@ def version() -> None:
 
 
 def _run(command: Callable[[], int]) -> None:
-    """Turn the error tree into exit codes, and texts that say who must act."""
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        code = command()
-    except HarnessError as error:
-        complain(error)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        print("\nstopped; everything that was started has been ended", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except Exception as error:  # whatever else it is, it is a defect of ours
-        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
-        complain(HarnessBug(f"{type(error).__name__}: {error}"))
-        code = HarnessBug.exit_code
-    raise typer.Exit(code)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a run as Ctrl-C does: with its record written and everything ended."""
-    raise KeyboardInterrupt
-
-
-def complain(error: HarnessError) -> None:
-    """An error on stderr, in the colour of who must act, without any control character of its text."""
-    from harness.report.text import clean  # noqa: PLC0415
-
-    colours = {"yellow": 33, "blue": 34, "red": 31, "magenta": 35}
-    tty = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    head = type(error).__name__
-    paint = f"\033[{colours.get(error.colour, 35)};1m{head}\033[0m" if tty else head
-    print(f"{paint} ({error.who}): {clean(str(error))}", file=sys.stderr)
+    raise typer.Exit(carried_out(command))
 
 
 def main() -> None:

@@ -12,20 +12,15 @@ from harness.boot.judge import judge
 from harness.boot.record import BootRecord
 from harness.boot.stages import STAGES
 from harness.clock import now
+from harness.commands.exits import exit_code
 from harness.config import LabConfig, load
 from harness.config.adapting import adapted
-from harness.errors import BootFailure, ConfigError, HarnessError, InfraError
+from harness.errors import ConfigError, HarnessError, InfraError
 from harness.lab import Lab
 from harness.report.finish import finish
 from harness.result import Boot
 from harness.run import Run, journal, latest, write_json
 from harness.run.replay import read_record, replay
-
-EXIT_CODES = {"passed": 0, "config": ConfigError.exit_code, "infra": InfraError.exit_code}
-
-
-def exit_code(record: BootRecord) -> int:
-    return EXIT_CODES.get(record.verdict, BootFailure.exit_code)
 
 
 def boot_once(

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.board import Board
 from harness.board.bootconf import Row, otp_text, text_of, wanted
 from harness.board.setup import compared
-from harness.commands.boot import exit_code
+from harness.commands.exits import exit_code
 from harness.config import BoardConfig, LabConfig, load
 from harness.config.adapting import adapted
 from harness.errors import ConfigError, InfraError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness.boot.files import may_be_missing
 from harness.boot.record import BootRecord, TftpTransfer
-from harness.commands.boot import exit_code, record_of_error
+from harness.commands.boot import record_of_error
+from harness.commands.exits import exit_code
 from harness.emulate import Pi, Session
 from harness.errors import ConfigError, HarnessError
 from harness.models import MODELS

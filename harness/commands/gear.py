@@ -90,7 +90,7 @@ def told(done: Switched, action: Action) -> str:
 
 def watch_board(name: str, *, lab: Path, reports: Path, until: str, timeout: float, as_json: bool) -> int:
     """Follow the next boot that somebody else starts; its record and report are kept as those of any boot."""
-    from harness.commands.boot import exit_code  # noqa: PLC0415
+    from harness.commands.exits import exit_code  # noqa: PLC0415
     from harness.lab import Lab  # noqa: PLC0415
     from harness.report.finish import finish  # noqa: PLC0415
     from harness.report.live import LiveView, summary  # noqa: PLC0415 - brings rich
