@@ -4,16 +4,18 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from harness.boot.expect import ExpectedServer
 from harness.boot.record import Finding
 from harness.boot.rootline import differences, root_of
 from harness.config import BoardConfig, ExternalServer, InterfaceWire, LabConfig
-from harness.errors import HarnessError, InfraError
+from harness.errors import HarnessError
 from harness.inspection.netboot import files, http
 from harness.inspection.netboot.card import Card, own_addresses
 from harness.inspection.netboot.dhcp import Told, Window, ask, programs_of
 from harness.inspection.netboot.files import Fetched
+from harness.inspection.netboot.interfaces import interface_for, networks
 from harness.inspection.netboot.namespace import inside
 from harness.inspection.netboot.pi import Pi, pi_of
 from harness.inspection.netboot.roots import look_at_root
@@ -121,17 +123,37 @@ def _dhcp(
         who = holder.words if holder is not None else "somebody"
         skipped.append(f"DHCP: {who} has the board; packets with its MAC address would disturb it")
         return []
-    local = bool({*expected.dhcp, *([expected.tftp] if expected.tftp else [])} & own_addresses())
+    servers = [*expected.dhcp, *([expected.tftp] if expected.tftp else [])]
+    known = networks()
+    name = interface_for(wire.interface, servers, known)
     try:
-        with Card(wire.interface, pi.settings.identity.mac, local=local) as card:
+        with Card(name, pi.settings.identity.mac, local=bool({*servers} & own_addresses())) as card:
             if not card.running:
-                skipped.append(f"DHCP: {wire.interface} is down, or has no cable: ip link set {wire.interface} up")
+                skipped.append(f"DHCP: {name} is down, or has no cable: ip link set {name} up")
                 return []
-            return [ask(pi, program, card, expected, window) for program in programs]
-    except InfraError as error:
+            told = [ask(pi, program, card, expected, window) for program in programs]
+    except HarnessError as error:
         how = "sudo .venv/bin/piboot check" if "CAP_NET_RAW" in error.what else error.remedy
         skipped.append(f"DHCP: {error.what}: {how}")
         return []
+    return [_on(name, one, addressed=name in known) for one in told]
+
+
+def _on(interface: str, told: Told, *, addressed: bool) -> Told:
+    """With the interface's name. No answer is no fault of the server's where nothing may ever have gone out."""
+    findings = told.findings
+    if not addressed and not told.ask.answers:
+        findings = tuple(
+            one.model_copy(
+                update={
+                    "severity": "warning",
+                    "title": f"{one.title}: asked on {interface}, which has no address here, and may be a mirror port",
+                    "remedy": "give this host an address in the boards' network: the DISCOVER then goes out by that interface",
+                }
+            )
+            for one in findings
+        )
+    return replace(told, ask=replace(told.ask, interface=interface), findings=findings)
 
 
 def _given(pi: Pi) -> str | None:

@@ -31,7 +31,8 @@ class Answer:
 @dataclass(frozen=True)
 class Ask:
     """A DISCOVER of one of the board's programs ("rom", "bootcode.bin", "eeprom") and what came of it. takes: whether the program
-    would go on with these answers; why: in words, when not; address, tftp_server: what it would take.
+    would go on with these answers; why: in words, when not; address, tftp_server: what it would take;
+    interface: where it was sent.
     """
 
     program: str
@@ -41,6 +42,7 @@ class Ask:
     address: str | None = None
     tftp_server: str | None = None
     why: str = ""
+    interface: str = ""
 
 
 @dataclass(frozen=True)

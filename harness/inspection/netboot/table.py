@@ -19,7 +19,8 @@ def format_looks(looks: Sequence[Look]) -> str:
 def _look(look: Look) -> Iterator[str]:
     yield f"{look.board} ({look.model}) from server {look.server}"
     for asked in look.asks:
-        yield f"  DISCOVER of its {asked.program}, {asked.octets} octets; no REQUEST is sent, so no lease is bound"
+        where = f", on {asked.interface}" if asked.interface else ""
+        yield f"  DISCOVER of its {asked.program}, {asked.octets} octets{where}; no REQUEST is sent, so no lease is bound"
         yield from (f"    {line}" for line in _answers(asked))
         yield f"    -> {_takes(asked)}"
     if look.files:

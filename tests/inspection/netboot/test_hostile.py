@@ -70,7 +70,7 @@ NONSENSE = (b"", b"!\xff" * 3, b"\x00" * 48, b"\xff" * 4096, b"HTTP/1.1 400 Bad 
 @pytest.mark.parametrize("said", NONSENSE)
 def test_what_no_storage_server_says(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (iscsi, nfs, ceph):
-        monkeypatch.setattr(module, "_TIMEOUT", 0.2)
+        monkeypatch.setattr(module, "_TIMEOUT", 0.1)
     with tcp(said, said) as port:
         looks = (
             iscsi.look("127.0.0.1", port, "iqn.2026-01.x:y", None),
@@ -125,7 +125,7 @@ def tftp(answer: Callable[[bytes], list[bytes]]) -> Iterator[str]:
     """A server at a port of its own, which it gives: 69 needs root. answer: datagram -> datagrams."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         line.bind(("127.0.0.1", 0))
-        line.settimeout(0.2)
+        line.settimeout(0.05)
         over = threading.Event()
 
         def serve() -> None:
@@ -145,7 +145,7 @@ def tftp(answer: Callable[[bytes], list[bytes]]) -> Iterator[str]:
         thread.join(10)
 
 
-def fetched(port: str, monkeypatch: pytest.MonkeyPatch, pi: Pi, silence: float = 0.3) -> files.Fetched:
+def fetched(port: str, monkeypatch: pytest.MonkeyPatch, pi: Pi, silence: float = 0.1) -> files.Fetched:
     monkeypatch.setattr("harness.emulator.tftp.TFTP_PORT", int(port))
     return files.fetch(pi, "127.0.0.1", None, ExpectedServer(tftp="127.0.0.1"), time.monotonic() + 60, silence)
 
@@ -174,7 +174,7 @@ def test_a_tftp_server_that_talks_without_end(monkeypatch: pytest.MonkeyPatch) -
     with tftp(more) as port:
         monkeypatch.setattr("harness.emulator.tftp.TFTP_PORT", int(port))
         begin = time.monotonic()
-        found = files.fetch(pi_of(board()), "127.0.0.1", None, ExpectedServer(), begin + 1.0)
+        found = files.fetch(pi_of(board()), "127.0.0.1", None, ExpectedServer(), begin + 0.3)
     assert found.outcome == "the look took too long and was given up"
     assert not found.starts
 
