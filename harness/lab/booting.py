@@ -20,8 +20,6 @@ from harness.models import MODELS
 from harness.run import Run, disk_error, write_json
 from harness.servers import Topology, VirtualBoard
 
-_VIRT = "virt"
-
 
 @dataclass(frozen=True)
 class OwnImage:
@@ -52,8 +50,8 @@ def images_for(
     if server.image is None:
         return with_initramfs(boot_set(server.root, progress=progress), topology.initramfs), {}
     images, own = own_set(Path(server.image), progress=progress)
-    virtual = any(board.machine == _VIRT for board in boards)
-    images, added = own_initramfs(images, own, topology.initramfs, virtual=virtual, used=_used(own, boards))
+    machines = sorted({board.machine for board in boards})
+    images, added = own_initramfs(images, own, topology.initramfs, machines=machines, used=_used(own, boards))
     told = {
         board.name: OwnImage(_expected(own, board, users.get(board.name, ""), topology, added), _refusal(own, board))
         for board in boards
@@ -75,8 +73,8 @@ def _used(own: Own, boards: Sequence[VirtualBoard]) -> tuple[Kernel, ...]:
 def _refusal(own: Own, board: VirtualBoard) -> ConfigError | None:
     """When the kernel that the board takes would not find its network card: a boot that fails for a reason that no board has."""
     kernel = _kernel(own, board)
-    if board.machine == _VIRT and kernel is not None and kernel.lacks:
-        return refuse(own.image, kernel, board.name, board.model)
+    if kernel is not None and kernel.fit(board.machine).lacks:
+        return refuse(own.image, kernel, board.name, board.model, board.machine)
     return None
 
 

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import ConfigError
 from harness.images import BootSet, cpio
 from harness.images.own.flavour import with_initramfs
-from harness.images.own.kernels import Kernel
+from harness.images.own.kernels import Fit, Kernel
 from harness.images.own.make import Own
 from harness.images.own.system import System
 from tests.images.samples import module_tree
@@ -40,9 +40,9 @@ def own(*kernels: Kernel, config: str = "auto_initramfs=1\n") -> Own:
     return Own(Path("own.img"), "00", {"cmdline.txt": "root=x"}, config, "", kernels, system)
 
 
-def completed(images: BootSet, image: Own, wanted: str, *, virtual: bool = True) -> tuple[dict[str, Path], list[str]]:
+def completed(images: BootSet, image: Own, wanted: str, *, machine: str = "virt") -> tuple[dict[str, Path], list[str]]:
     cache = images.boot.parent / "cache"
-    made, changes = with_initramfs(images, image, wanted, virtual=virtual, used=image.kernels, cache=cache)
+    made, changes = with_initramfs(images, image, wanted, machines=[machine], used=image.kernels, cache=cache)
     assert made.own is not None
     assert made.initramfs is None
     return dict(made.own.initramfs), changes
@@ -55,7 +55,7 @@ def test_an_image_that_lacks_nothing_stays_as_it_is(images: BootSet) -> None:
 
 
 def test_the_machines_drivers_are_the_images_own(images: BootSet) -> None:
-    image = own(replace(KERNEL, adds=("virtio_net",)))
+    image = own(replace(KERNEL, virt=Fit(adds=("virtio_net",))))
     made, (change,) = completed(images, image, "nfs")
     assert change == "initramfs8: virtio_net of the image's own modules added, for the emulated machine"
     data = made["initramfs8"].read_bytes()
@@ -63,7 +63,7 @@ def test_the_machines_drivers_are_the_images_own(images: BootSet) -> None:
     files = unpacked(data)
     assert files[f"{MODULES}/modules.dep.bin"] == b"kmod's"
     assert {f"{MODULES}/kernel/drivers/net/{name}.ko" for name in ("virtio_net", "net_failover")} <= set(files)
-    assert completed(images, image, "nfs", virtual=False) == ({}, [])
+    assert completed(images, image, "nfs", machine="raspi3b") == ({}, [])
 
 
 def test_each_kernel_that_boots_has_its_own(images: BootSet) -> None:

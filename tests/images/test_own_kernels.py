@@ -14,7 +14,7 @@ import pytest
 from harness.errors import ConfigError
 from harness.images import cpio
 from harness.images.own import initramfs
-from harness.images.own.kernels import VIRT, Kernel, chosen, find, refuse, release
+from harness.images.own.kernels import VIRT, Fit, Kernel, chosen, find, refuse, release
 
 RELEASE = "6.12.47+rpt-rpi-v8"
 IMAGE = b"\0" * 64 + b"Linux version 6.12.47+rpt-rpi-v8 (serge@raspberrypi.com) (gcc-14) #1 SMP PREEMPT" + b"\0" * 64
@@ -54,27 +54,49 @@ def test_what_is_no_kernel_has_no_release(data: bytes) -> None:
 
 def test_drivers_that_are_built_in_are_enough(tmp_path: Path) -> None:
     found = kernel_of(tmp_path, [name.replace("_", "-") for name in VIRT], [], None)
-    assert (found.lacks, found.adds, found.initramfs) == ("", (), "")
+    assert (found.virt, found.initramfs) == (Fit(), "")
 
 
 def test_a_kernel_for_raspberry_pis_alone_is_refused_in_words(tmp_path: Path) -> None:
     found = kernel_of(tmp_path, ["bcmgenet"], ["cdc_ether"], ["init"])
-    assert found.lacks == "neither it nor its modules have pci_host_generic, virtio_pci, virtio_net"
-    error = refuse(tmp_path / "own.img", found, "pi4-a", "pi4")
-    assert f"kernel {RELEASE} (kernel8.img) cannot drive the emulated machine of board pi4-a" in error.what
+    assert found.virt.lacks == "neither it nor its modules have pci_host_generic, virtio_pci, virtio_net"
+    assert found.fit("raspi3b") == Fit(adds=("cdc_ether",))
+    error = refuse(tmp_path / "own.img", found, "pi4-a", "pi4", "virt")
+    assert (
+        f"kernel {RELEASE} (kernel8.img) cannot use the network card of QEMU's virt, the machine of board pi4-a"
+        in error.what
+    )
     assert "boards.pi4-a.emulation.machine: raspi4b" in error.remedy
-    assert "raspi3b" in refuse(tmp_path / "own.img", found, "pi5-a", "pi5").remedy
+    assert "raspi3b" in refuse(tmp_path / "own.img", found, "pi5-a", "pi5", "virt").remedy
 
 
 def test_modules_that_the_initramfs_lacks_are_to_be_added(tmp_path: Path) -> None:
     found = kernel_of(tmp_path, ["pci-host-generic"], ["virtio_net", "virtio_pci"], ["usr/lib/virtio_pci.ko"])
-    assert (found.lacks, found.adds) == ("", ("virtio_net",))
+    assert found.virt == Fit(adds=("virtio_net",))
     assert found.initramfs == "initramfs8"
 
 
 def test_modules_without_an_initramfs_are_of_no_use(tmp_path: Path) -> None:
     found = kernel_of(tmp_path, ["pci-host-generic"], ["virtio_net", "virtio_pci"], None)
-    assert "no initramfs is there to load it" in found.lacks
+    assert "no initramfs is there to load it" in found.virt.lacks
+
+
+@pytest.mark.parametrize(
+    ("builtin", "modules", "held", "fit"),
+    [
+        (["cdc_ether"], ["rndis_host"], None, Fit()),
+        ([], ["cdc_ether", "rndis_host"], ["usr/cdc_ether.ko", "usr/rndis_host.ko.xz"], Fit()),
+        ([], ["rndis_host"], ["init"], Fit(adds=("rndis_host",))),
+        ([], ["rndis_host"], None, Fit("rndis_host is a module, and no initramfs is there to load it")),
+        ([], [], ["init"], Fit("neither it nor its modules have cdc_ether or rndis_host")),
+    ],
+)
+def test_a_usb_card_is_driven_by_either_of_two(
+    builtin: list[str], modules: list[str], held: list[str] | None, fit: Fit, tmp_path: Path
+) -> None:
+    found = kernel_of(tmp_path, builtin, modules, held)
+    assert found.fit("raspi4b") == fit
+    assert "cdc_ether" not in refuse(tmp_path, found, "a", "pi4", "raspi4b").remedy
 
 
 @pytest.mark.parametrize(("folder", "merged"), [("bin/sh", False), ("usr/bin/sh", True)])
@@ -88,7 +110,7 @@ def test_a_kernel_without_its_modules_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "boot/kernel_2712.img").write_bytes(IMAGE)
     (found,) = find(tmp_path / "boot", tmp_path / "root")
-    assert (found.file, found.lacks) == ("kernel_2712.img", "")
+    assert (found.file, found.virt, found.usb) == ("kernel_2712.img", Fit(), Fit())
 
 
 def test_modules_are_looked_for_in_the_image_only(tmp_path: Path) -> None:
@@ -98,7 +120,7 @@ def test_modules_are_looked_for_in_the_image_only(tmp_path: Path) -> None:
     (tmp_path / "root/lib/modules").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "boot/kernel8.img").write_bytes(IMAGE)
     (found,) = find(tmp_path / "boot", tmp_path / "root")
-    assert found.lacks == ""
+    assert (found.virt, found.usb) == (Fit(), Fit())
 
 
 def test_the_kernel_that_a_board_takes() -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness.config import EmulatedServer
 from harness.errors import ConfigError
 from harness.images import BootSet
-from harness.images.own.kernels import Kernel
+from harness.images.own.kernels import Fit, Kernel
 from harness.images.own.make import Own
 from harness.images.own.system import System
 from harness.lab import booting
@@ -75,9 +75,9 @@ def test_a_user_who_cannot_log_in_is_told(
 def test_a_board_whose_kernel_cannot_be_booted_here_is_told_when_it_is_to_boot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = replace(OWN, kernels=(KERNEL, replace(OWN.kernels[1], lacks="it has no virtio_net")))
+    own = replace(OWN, kernels=(KERNEL, replace(OWN.kernels[1], virt=Fit("it has no virtio_net"))))
     found = told(own, tmp_path, monkeypatch)
     found["a"].check("login")
     found["b"].check("firmware")
-    with pytest.raises(ConfigError, match=r"kernel_2712.img\) cannot drive .* of board b: it has no virtio_net"):
+    with pytest.raises(ConfigError, match=r"kernel_2712.img\) cannot use .* of board b: it has no virtio_net"):
         found["b"].check("kernel")

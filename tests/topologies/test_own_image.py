@@ -146,7 +146,8 @@ def test_a_kernel_for_pis_alone_is_not_booted_in_a_machine_that_is_none(pi_only:
     assert boot.record.verdict == "config"
     finding = boot.record.findings[0]
     assert (
-        "cannot drive the emulated machine of board pi4-a: neither it nor its modules have virtio_net" in finding.title
+        "cannot use the network card of QEMU's virt, the machine of board pi4-a: neither it nor its modules have virtio_net"
+        in finding.title
     )
     assert "boards.pi4-a.emulation.machine: raspi4b" in finding.remedy
     assert boot_image(pi_only, "dnsmasq-nfs", until="firmware").passed

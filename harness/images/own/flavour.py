@@ -31,9 +31,15 @@ _ADDED = {
 
 
 def with_initramfs(
-    images: BootSet, own: Own, wanted: str, *, virtual: bool, used: Sequence[Kernel], cache: Path | None = None
+    images: BootSet,
+    own: Own,
+    wanted: str,
+    *,
+    machines: Sequence[str],
+    used: Sequence[Kernel],
+    cache: Path | None = None,
 ) -> tuple[BootSet, list[str]]:
-    """The image with what the flavour `wanted` and, if `virtual`, QEMU's `virt` need; and what was added, in words.
+    """The image with what the flavour `wanted` and QEMU's machines need; and what was added, in words.
 
     used: the kernels that are to boot. Raises ConfigError when the image's kernels cannot do it, InfraError.
     """
@@ -47,7 +53,7 @@ def with_initramfs(
             remedy="add auto_initramfs=1 to its config.txt, and an initramfs (update-initramfs -c -k RELEASE)",
         )
     for kernel in used:
-        adds = kernel.adds if virtual else ()
+        adds = tuple(dict.fromkeys(name for machine in machines for name in kernel.fit(machine).adds))
         more = flavour if _SCRIPTS.get(wanted, "") not in kernel.scripts else flavours.Flavour()
         if not kernel.initramfs or kernel.initramfs in made or (more == flavours.Flavour() and not adds):
             continue

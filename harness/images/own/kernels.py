@@ -18,6 +18,8 @@ from harness.images.own import initramfs
 
 #: Of QEMU's machine `virt` with a virtio-net-pci card.
 VIRT = ("pci_host_generic", "virtio_pci", "virtio_net")
+#: Of QEMU's USB card: it speaks both.
+USB = ("cdc_ether", "rndis_host")
 #: Of an initramfs, what mounts a root on a block device.
 SCRIPTS = ("scripts/local-top/iscsi", "scripts/rbd")
 _FILES = re.compile(r"kernel\w*\.img|vmlinuz\S*")
@@ -26,19 +28,31 @@ _LARGEST = 256 << 20
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How a kernel gets on with a machine's network card. lacks: what it would need and does not have, in words; "" for nothing,
+    or when it cannot be told. adds: the modules for it that the image has, but the kernel's initramfs does not."""
+
+    lacks: str = ""
+    adds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Kernel:
     """file: its path in the boot partition. release: "" when it cannot be told. initramfs: the path of what goes with it, "" for
-    none. lacks: what it would need for `virt` and does not have, in words; "" for nothing, or when it cannot be told. adds: the
-    modules for it that the image has, but its initramfs does not. merged: the initramfs has bin and lib below /usr. scripts:
-    those of SCRIPTS that it holds."""
+    none. virt, usb: how it fits QEMU's `virt`, and QEMU's Pis with their USB card. merged: the initramfs has bin and lib below
+    /usr. scripts: those of SCRIPTS that it holds."""
 
     file: str
     release: str
     initramfs: str = ""
-    lacks: str = ""
-    adds: tuple[str, ...] = ()
+    virt: Fit = Fit()
+    usb: Fit = Fit()
     merged: bool = True
     scripts: tuple[str, ...] = ()
+
+    def fit(self, machine: str) -> Fit:
+        """For one of QEMU's machines."""
+        return self.virt if machine == "virt" else self.usb
 
 
 def find(boot: Path, root: Path) -> tuple[Kernel, ...]:
@@ -54,23 +68,33 @@ def _kernel(path: Path, boot: Path, root: Path) -> Kernel:
     file = str(path.relative_to(boot))
     archive = companion(path)
     held = initramfs.names(archive) if archive is not None else {}
-    tree = modules_of(root, found)
-    absent, wanted = _needs(ModuleTree(tree)) if tree is not None else ([], [])
+    folder = modules_of(root, found)
+    tree = ModuleTree(folder) if folder is not None else None
     inside = {canonical(Path(name).name) for name in held if ".ko" in name}
-    lacks = ""
-    if absent:
-        lacks = f"neither it nor its modules have {', '.join(absent)}"
-    elif wanted and archive is None:
-        lacks = f"{', '.join(wanted)} is a module, and no initramfs is there to load it"
+    packed = inside if archive is not None else None
     return Kernel(
         file,
         found,
         str(archive.relative_to(boot)) if archive is not None else "",
-        lacks,
-        tuple(name for name in wanted if name not in inside) if not lacks else (),
+        _fit(tree, VIRT, (), packed) if tree is not None else Fit(),
+        _fit(tree, (), USB, packed) if tree is not None else Fit(),
         merged=not stat.S_ISDIR(held.get("bin", 0)),
         scripts=tuple(name for name in SCRIPTS if name in held),
     )
+
+
+def _fit(tree: ModuleTree, every: tuple[str, ...], one: tuple[str, ...], packed: set[str] | None) -> Fit:
+    """every: drivers of which each is needed; one: of which one is enough; packed: the initramfs' modules, None without one."""
+    absent = [name for name in every if name not in tree.paths and name not in tree.builtin]
+    there = [name for name in one if name in tree.paths or name in tree.builtin]
+    if absent or (one and not there):
+        return Fit(f"neither it nor its modules have {', '.join(absent) or ' or '.join(one)}")
+    if one and any(name in tree.builtin for name in one):
+        return Fit()
+    wanted = tuple(name for name in (*every, *there) if name not in tree.builtin)
+    if wanted and packed is None:
+        return Fit(f"{', '.join(wanted)} is a module, and no initramfs is there to load it")
+    return Fit(adds=tuple(name for name in wanted if name not in (packed or ())))
 
 
 def release(data: bytes) -> str:
@@ -101,12 +125,6 @@ def companion(kernel: Path) -> Path | None:
     return next((path for name in names if (path := kernel.with_name(name)).is_file()), None)
 
 
-def _needs(tree: ModuleTree) -> tuple[list[str], list[str]]:
-    """Of what `virt` needs: what there is no driver for, and what is a module."""
-    absent = [name for name in VIRT if name not in tree.paths and name not in tree.builtin]
-    return absent, [name for name in VIRT if name in tree.paths and name not in tree.builtin]
-
-
 def chosen(kernels: tuple[Kernel, ...], config: Mapping[str, str], names: tuple[str, ...]) -> Kernel | None:
     """The kernel that a board takes: kernel= in config.txt, else the first that is there of its model's names."""
     prefix = config.get("os_prefix", "")
@@ -115,16 +133,18 @@ def chosen(kernels: tuple[Kernel, ...], config: Mapping[str, str], names: tuple[
     return next((there[path] for name in wanted for path in (prefix + name, name) if path in there), None)
 
 
-def refuse(image: Path, kernel: Kernel, board: str, model: str) -> ConfigError:
-    """The error of a board whose kernel cannot use the network card of `virt`."""
-    machine = {"pi3b": "raspi3b", "pi3bplus": "raspi3b", "pi4": "raspi4b"}.get(model)
-    way = (
-        f"boot it in QEMU's own Pi: boards.{board}.emulation.machine: {machine}"
-        if machine
-        else f"QEMU has no machine that is a {model}: try the image on a pi3bplus with emulation: {{machine: raspi3b}}"
-    )
+def refuse(image: Path, kernel: Kernel, board: str, model: str, machine: str) -> ConfigError:
+    """The error of a board whose kernel cannot use the network card of its machine."""
+    other = {"pi3b": "raspi3b", "pi3bplus": "raspi3b", "pi4": "raspi4b"}.get(model)
+    if machine != "virt":
+        way = "take a kernel with one of them"
+    elif other:
+        way = f"boot it in QEMU's own Pi: boards.{board}.emulation.machine: {other}"
+    else:
+        way = f"QEMU has no machine that is a {model}: try the image on a pi3bplus with emulation: {{machine: raspi3b}}"
+    what = f"the network card of QEMU's {machine}, the machine of board {board}"
     return ConfigError(
-        f"the image's kernel {kernel.release} ({kernel.file}) cannot drive the emulated machine of board {board}: {kernel.lacks}",
+        f"the image's kernel {kernel.release} ({kernel.file}) cannot use {what}: {kernel.fit(machine).lacks}",
         place=str(image),
-        remedy=f"{way}",
+        remedy=way,
     )
