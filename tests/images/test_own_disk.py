@@ -377,5 +377,30 @@ def test_a_full_disk_is_told(tools: Path, tmp_path: Path) -> None:
             own_set(path, progress=quiet, folder=small)
     finally:
         cards.run(["umount", small])
-    assert "No space left" in str(raised.value)
+    assert "own.img cannot be laid out: No space left" in raised.value.what
     assert "PIBOOT_CACHE" in raised.value.remedy
+
+
+def test_a_name_that_leads_out_of_its_folder_does_not(tools: Path) -> None:
+    """A long file name with slashes, which no system makes but FAT can hold."""
+    fat = cards.fat(boot_folder(tools, {"config.txt": "", "aa_aa_outside": "x"}), tools / "fat")
+    data = fat.read_bytes()
+    # A long name's first part: five characters, attributes and checksum, the next six (Microsoft's FAT specification).
+    first, then = ("aa_aa".encode("utf-16-le"), "_outsi".encode("utf-16-le"))
+    at = data.index(first)
+    assert data[at + 13 : at + 25] == then
+    changed = (
+        data[:at]
+        + "../..".encode("utf-16-le")
+        + data[at + 10 : at + 13]
+        + "/outsi".encode("utf-16-le")
+        + data[at + 25 :]
+    )
+    fat.write_bytes(changed)
+    path = cards.card(tools / "own.img", [("c", fat)])
+    found = disk.read(path, path)
+    to = tools / "a/b/boot"
+    to.parent.mkdir(parents=True)
+    extract.boot_files(found, disk.boot_partition(found), to)
+    assert len(list(to.iterdir())) == 2
+    assert [item.name for item in (*tools.glob("*outside*"), *to.parent.glob("*outside*"))] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, InfraError
 from harness.images import BootSet, cache
 from harness.images.folders import cache_folder
 from harness.images.own import disk, extract, kernels, rewrite, source, system
@@ -110,6 +110,17 @@ def _key(found: source.Source) -> str:
 
 
 def _build(found: source.Source, builder: cache.Builder) -> cache.Made:
+    try:
+        return _laid_out(found, builder)
+    except OSError as error:
+        raise InfraError(
+            f"{found.path.name} cannot be laid out: {error.strerror or error}",
+            place=str(error.filename or builder.folder),
+            remedy="free some space there, up to three times what the image takes unpacked, or set PIBOOT_CACHE to another disk",
+        ) from error
+
+
+def _laid_out(found: source.Source, builder: cache.Builder) -> cache.Made:
     need(TOOLS)
     # Its set-uid programs, whatever they are made for, are nobody's to run on this machine.
     builder.folder.chmod(0o700)
