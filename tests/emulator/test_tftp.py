@@ -233,6 +233,34 @@ def test_corrupted_blocks_are_noticed_by_the_eeprom_stage(at: int):
     assert own.counters.ip_errors + own.counters.udp_errors == 3
 
 
+@pytest.mark.parametrize("blksize", [14, 16, 18, 20, 512, 1024, 1466, 1468])
+def test_any_damaged_octet_of_a_later_block_is_noticed_too(blksize: int):
+    """Blocks after the first are taken on a shorter way, which must see as much."""
+    server, own = NetServer(), stack()
+    transfer = Transfer(own, Server(SERVER_MAC, SERVER_IP), 50000, "f", now=0.0, blksize=1468)
+
+    def frame(payload: bytes) -> bytes:
+        return server.frame(MAC, BOARD_IP, 40000, 50000, payload)
+
+    def block(number: int) -> bytes:
+        return frame(b"\0\x03" + number.to_bytes(2) + (bytes(range(251)) * 7)[number : number + blksize])
+
+    transfer.on_frame(frame(b"\0\x06tsize\x009999\0blksize\0" + str(blksize).encode() + b"\0"))
+    assert transfer.on_frame(block(1)) is not None
+    good = block(2)
+    for at in range(14, len(good)):
+        bad = bytearray(good)
+        bad[at] ^= 0x55
+        assert transfer.on_frame(bytes(bad)) is None, at
+    assert transfer.on_frame(good[:-1]) is None
+    for number in (2, 3, 4):
+        reply = transfer.on_frame(block(number))
+        assert reply is not None
+        assert reply[44:46] == number.to_bytes(2)
+    assert transfer._hot == 3, "the shorter way was not taken"
+    assert bytes(transfer.data[blksize:]) == b"".join(block(number)[46:] for number in (2, 3, 4))
+
+
 def test_error_text_reaches_the_uart_raw_and_the_boot_goes_on():
     words = "Datei nicht gefunden: äöü".encode("latin-1")
     world = boot(NetServer(samples.tree(), not_found=lambda _name: words))
