@@ -98,7 +98,10 @@ def keeper_of(rig: Rig) -> int:
 
 
 def machine() -> tuple[list[str], list[str], list[str]]:
-    """What a rig might leave behind outside its namespaces: interfaces, mounts of its kinds, named network namespaces."""
+    """What a rig might leave behind outside its namespaces: interfaces, mounts of its kinds, named network namespaces.
+
+    But for the names that other tests give to theirs, side by side with this one; each name is a mount below /run/netns, too.
+    """
     named = Path("/run/netns")
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     return (
@@ -106,9 +109,10 @@ def machine() -> tuple[list[str], list[str], list[str]]:
         [
             target
             for _, target, kind, *_ in mounts
-            if kind == "overlay" or target.startswith(("/srv", "/run/", "/var/lib/nfs"))
+            if (kind == "overlay" or target.startswith(("/srv", "/run/", "/var/lib/nfs")))
+            and not target.startswith("/run/netns")
         ],
-        sorted(names(named)) if named.is_dir() else [],
+        sorted(name for name in names(named) if not name.startswith("piboot-test-")) if named.is_dir() else [],
     )
 
 
