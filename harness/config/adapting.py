@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from harness.config import EmulatedServer, LabConfig
+from harness.config.files import why_no_file
 from harness.errors import ConfigError
 
 
@@ -35,7 +36,11 @@ def adapted(
                     f"there is no {key} {wanted!r}", place=f"--{key}", remedy=f"choose of: {', '.join(known)}"
                 )
             config = _with_emulated(config, key, {key: wanted, **({"image": None} if key == "root" else {})})
-    return config if image is None else _with_emulated(config, "image", {"image": str(image)})
+    if image is None:
+        return config
+    if why := why_no_file(image):
+        raise ConfigError(f"{image} {why}", place="--image", remedy="name an image's file: .img or .img.xz")
+    return _with_emulated(config, "image", {"image": str(image)})
 
 
 def _with_emulated(config: LabConfig, key: str, values: Mapping[str, str | None]) -> LabConfig:

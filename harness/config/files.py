@@ -25,3 +25,17 @@ def open_regular(path: Path) -> tuple[BinaryIO, int]:
         os.close(descriptor)
         raise NotAFileError(path, is_folder=stat.S_ISDIR(mode))
     return os.fdopen(descriptor, "rb"), stat.S_IMODE(mode)
+
+
+def why_no_file(path: Path) -> str:
+    """What keeps a path from being a file that can be read, in words that follow its name; "" when it is one."""
+    try:
+        file, _mode = open_regular(path)
+    except NotAFileError as error:
+        return "is a folder" if error.is_folder else "is no regular file"
+    except FileNotFoundError:
+        return "is not there"
+    except (OSError, ValueError, RuntimeError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    file.close()
+    return ""

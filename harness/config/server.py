@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from harness.config.files import NotAFileError, open_regular
+from harness.config.files import why_no_file
 from harness.config.mistakes import show, suggest
 from harness.config.roots import NfsSource, Root, filled, known_words
 from harness.config.values import AbsolutePath, Ipv4, Section, mistake
@@ -76,17 +76,8 @@ def _image(value: str, folder: Path | None) -> Path:
     """The image's path, which must be a file that can be read."""
     path = Path(value).expanduser() if value == "~" or value.startswith("~/") else Path(value)
     path = folder / path if folder is not None else path
-    try:
-        file, _mode = open_regular(path)
-        file.close()
-    except NotAFileError as error:
-        what = "a folder" if error.is_folder else "no regular file"
-        raise mistake(f"{show(value)} is {what}", "name an image's file: images/raspios-lite.img.xz") from None
-    except FileNotFoundError:
-        raise mistake(f"there is no file {show(str(path))}", "check the path; it starts at lab.yaml's folder") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise mistake(f"{show(str(path))} cannot be read: {why}", "see that you may read it (ls -l)") from None
+    if why := why_no_file(path):
+        raise mistake(f"{show(value)} {why}", "name an image's file; its path starts at lab.yaml's folder")
     return path
 
 

@@ -10,7 +10,6 @@ from harness.checks import run_checks
 from harness.config import EmulatedServer, LabConfig, load, loads
 from harness.config.adapting import adapted
 from harness.errors import ConfigError, HarnessError
-from harness.images.own.make import own_set
 from tests.config.samples import GOOD, changed
 from tests.config.test_checks import Machine, failed, named
 
@@ -47,9 +46,9 @@ def test_it_is_looked_for_in_the_folder_of_the_lab(
 @pytest.mark.parametrize(
     ("server", "what", "instead"),
     [
-        ("image: gone.img", "there is no file", "lab.yaml's folder"),
-        ("image: images", "'images' is a folder", "name an image's file"),
-        ("image: pipe", "'pipe' is no regular file", "name an image's file"),
+        ("image: gone.img", "gone.img' is not there", "lab.yaml's folder"),
+        ("image: images", "images' is a folder", "name an image's file"),
+        ("image: pipe", "pipe' is no regular file", "name an image's file"),
         ("image: images/own.img, root: light", "the boards boot the image", "remove root: or image:"),
     ],
 )
@@ -75,9 +74,11 @@ def test_the_command_line_is_checked(image: Path) -> None:
     with pytest.raises(ConfigError, match="--root and --image exclude each other"):
         adapted(loads(GOOD), root="light", image=image)
     gone = image.with_name("gone.img")
-    with pytest.raises(ConfigError, match="there is no such image") as raised:
-        own_set(gone, progress=lambda _line: None, folder=image.parent / "cache")
-    assert raised.value.place == str(gone)
+    with pytest.raises(ConfigError, match=r"gone.img is not there") as raised:
+        adapted(loads(GOOD), image=gone)
+    assert raised.value.place == "--image"
+    with pytest.raises(ConfigError, match="is a folder"):
+        adapted(loads(GOOD), image=image.parent)
 
 
 class WithImage(Machine):
