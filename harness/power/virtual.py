@@ -21,7 +21,10 @@ _MAX_ANSWER = 64 * 1024
 
 
 class VirtualPort:
-    """Set `folder` before `on`. answer: seconds for one exchange. A connection per request: the emulator may be restarted."""
+    """Set `folder` before `on`. A connection per request: the emulator may be restarted.
+
+    answer: seconds for one exchange; an emulator that has died is noticed at once, one that waits for a busy processor answers.
+    """
 
     def __init__(
         self,
@@ -30,7 +33,7 @@ class VirtualPort:
         folder: Path | None = None,
         board: str = "",
         timing: Timing | None = None,
-        answer: float = 3.0,
+        answer: float = 15.0,
     ) -> None:
         self.control = control
         self.folder = folder

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.boot.record import BootRecord
+from harness.servers import VirtualBoard
+from harness.servers.topologies import TOPOLOGIES
 from tests.topologies.labs import LABS, skip_without
 
 pytestmark = [pytest.mark.netns, pytest.mark.qemu]
@@ -44,6 +47,36 @@ def test_the_regression_tests_are_green(
     lab: str, boards: tuple[str, ...], topology: str, reboot: bool, tmp_path: Path
 ) -> None:
     suite(lab, boards, tmp_path, topology=topology, reboot=reboot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", ["dnsmasq-nfs", "router-option-66", "openwrt-43-66", "dnsmasq-iscsi", "ceph-rbd"])
+def test_one_word_switches_the_lab_that_ships(topology: str, tmp_path: Path) -> None:
+    """As the README has it; device and source of the root are what the system on the board says."""
+    skip_without(topology)
+    command = [
+        sys.executable,
+        "-m",
+        "harness.cli",
+        "boot",
+        "pi4-a",
+        "--topology",
+        topology,
+        "--root",
+        "light",
+        "--json",
+    ]
+    command += ["--speed", "20", "--reports", str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    record = BootRecord.model_validate_json(done.stdout)
+    wanted = TOPOLOGIES[topology]().facts(VirtualBoard("pi4-a", "pi4", "91cdf03d", "e4:5f:01:09:02:f7"))
+    assert record.root is not None
+    assert (record.root.source, record.root.fstype) == (wanted.root_device, wanted.root_types[0])
+    said = {one.fields["key"]: one.fields["value"] for one in record.milestones if one.name == "probe.value"}
+    assert said["root_source"] == wanted.root_device
+    assert set(wanted.dhcp_servers) <= {server for one in record.dhcp for server in one.servers_seen}
+    assert {one.server_ip for one in record.tftp if one.complete} == {wanted.tftp_server}
 
 
 @pytest.mark.slow
