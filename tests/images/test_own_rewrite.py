@@ -62,6 +62,10 @@ def test_every_word_that_is_gone_is_told(name: str) -> None:
     assert not any(f" {word} was left out" in told for word in left.split())
 
 
+def test_what_comes_to_a_line_that_says_nothing_of_a_root_is_told() -> None:
+    assert cmdline("dwc_otg.lpm_enable=0", NFS).changes == (f"cmdline.txt: {NFS} was added",)
+
+
 def test_an_init_and_a_unit_of_the_users_own_stay() -> None:
     own = "root=/dev/mmcblk0p2 init=/sbin/my-init systemd.unit=rescue.target console=ttyUSB0 loglevel=3"
     assert cmdline(own, NFS).text == f"init=/sbin/my-init systemd.unit=rescue.target console=ttyUSB0 {NFS}"

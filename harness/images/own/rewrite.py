@@ -50,8 +50,8 @@ def cmdline(own: str, wanted: str) -> Rewritten:
             changes.append(f"{word} was left out: the boot is followed on the console")
         else:
             kept.append(word)
-    if replaced:
-        changes.insert(0, masked(f"{' '.join(replaced)} became {' '.join(new)}"))
+    became = f"{' '.join(replaced)} became {' '.join(new)}" if replaced else f"{' '.join(new)} was added"
+    changes.insert(0, masked(became))
     return Rewritten(" ".join([*kept, *new]), tuple(f"cmdline.txt: {change}" for change in changes))
 
 
