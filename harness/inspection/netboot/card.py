@@ -6,6 +6,7 @@ matters. A server on this very machine hears no packet socket: it is also asked 
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +39,7 @@ class Card:
     def send(self, frame: bytes) -> None:
         self._card.write(frame)
         if self._local:
-            with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as loop:
+            with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as loop:
                 loop.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
                 loop.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._name.encode())
                 loop.sendto(frame[_ETHERNET:], ("255.255.255.255", 0))

@@ -19,7 +19,7 @@ from harness.inspection.netboot.interfaces import interface_for, networks
 from harness.inspection.netboot.namespace import inside
 from harness.inspection.netboot.pi import Pi, pi_of
 from harness.inspection.netboot.roots import look_at_root
-from harness.inspection.netboot.seen import Look, Point
+from harness.inspection.netboot.seen import ROOT_SERVER, Look, Point
 from harness.lab.served import of_lab
 from harness.masking import masked
 from harness.sharing.leases import key_of, locks_of
@@ -192,4 +192,4 @@ def _of_points(points: tuple[Point, ...]) -> Iterator[Finding]:
     for point in points:
         if point.state == "fault":
             title = f"{point.what}: {point.said}"
-            yield Finding(id="root-server", title=title, stage="root", who="server", remedy=point.fix)
+            yield Finding(id=ROOT_SERVER, title=title, stage="root", who="server", remedy=point.fix)

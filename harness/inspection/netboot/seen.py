@@ -8,6 +8,9 @@ from harness.boot.record import Finding
 
 State = Literal["ok", "fault", "note", "skipped"]
 
+#: Id of the finding that a fault among the points of a root's server becomes.
+ROOT_SERVER = "root-server"
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -4,7 +4,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from harness.inspection.netboot.seen import Answer, Ask, File, Look
+from harness.inspection.netboot.seen import ROOT_SERVER, Answer, Ask, File, Look
 from harness.report.text import one_line, size
 
 _MARKS = {"ok": "ok", "fault": "FAULT", "note": "note", "skipped": "skipped"}
@@ -33,7 +33,11 @@ def _look(look: Look) -> Iterator[str]:
         yield "  root"
         for point in look.root:
             yield from _wrapped(f"    {_MARKS[point.state]:7s} ", f"{point.what}: {point.said}")
+            if point.fix:
+                yield from _wrapped("         -> ", point.fix)
     for finding in look.findings:
+        if finding.id == ROOT_SERVER:  # told above
+            continue
         yield from _wrapped("  FAULT   " if finding.severity == "fault" else "  warning ", finding.title)
         if finding.remedy:
             yield from _wrapped("       -> ", finding.remedy)

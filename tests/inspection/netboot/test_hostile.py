@@ -268,3 +268,27 @@ def test_a_web_server_without_boot_img() -> None:
     assert [one.id for one in found.findings] == ["http-boot", "http-boot"]
     found = http.fetch(pi, f"http://127.0.0.1:{closed()}/", None, time.monotonic() + 20)
     assert found.files[0].result.startswith("no answer")
+
+
+@pytest.mark.parametrize(
+    ("model", "program"), [("pi4", "eeprom"), ("pi5", "eeprom"), ("pi3b", "rom"), ("pi3bplus", "rom")]
+)
+def test_the_discover_is_the_firmware_s_octet_for_octet(model: str, program: str) -> None:
+    """As the emulated board sends it, first of all after power-on; only an EEPROM's transaction id is random."""
+    from harness.emulator import bootrom, bootrom_dhcp, lease  # noqa: PLC0415
+    from harness.emulator.effects import Send  # noqa: PLC0415
+
+    card = _Card(lambda _frame: [])
+    ask(pi_of(board(model)), program, card, EXPECTED, QUICK)  # type: ignore[arg-type]
+    m = pi_of(board(model)).machine
+    client = bootrom_dhcp.client_of(model, strict=True) if program == "rom" else None
+    steps = lease.obtain(m) if client is None else bootrom._attempt(m, client)
+    effect = next(steps)
+    assert isinstance(effect, Send)
+    steps.close()
+
+    def without_xid(frame: bytes) -> bytes:
+        """And without the UDP checksum over it."""
+        return frame[:40] + frame[42:46] + frame[50:] if client is None else frame
+
+    assert without_xid(card.sent[0]) == without_xid(bytes(effect.frame))
