@@ -2,6 +2,7 @@
 """The services of a topology as somebody's own server: `piboot check` runs in the network namespace of the switch."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from harness.models import MODELS
 from harness.servers import Rig, Topology, VirtualBoard
 from tests.servers.wire import give_client_address
 
+#: /sys/class/net shows the interfaces of the network namespace in which it was mounted.
+OWN_SYSFS = ("unshare", "--mount", "sh", "-c", 'mount -t sysfs none /sys && exec "$@"', "sh")
 HEAD = """version: 1
 name: own
 locks: {locks}
@@ -47,10 +50,18 @@ def start(topology: Topology, pis: Sequence[VirtualBoard], folder: Path) -> Rig:
 
 @dataclass
 class Bench:
-    """rig: runs. folder: for lab.yaml and what is printed."""
+    """rig: runs. folder: for lab.yaml and what is printed.
+
+    Nothing boots here: kernels and initramfs are cut short, as every test fetches them.
+    """
 
     rig: Rig
     folder: Path
+
+    def __post_init__(self) -> None:
+        for name in ("kernel8.img", "initramfs8"):
+            for path in self.rig.tftp_root.rglob(name):
+                os.truncate(path, 300_000)
 
     def lab(self, server: str, *only: str, more: Mapping[str, str] | None = None, wire: str = "br0") -> Path:
         """A lab of real boards with the rig's identities. server: what is described, ", dhcp: [...]", ROOT for the TFTP root;
@@ -77,7 +88,7 @@ class Bench:
         out, err = self.folder / "out", self.folder / "err"
         for path in (out, err):
             path.unlink(missing_ok=True)
-        argv = [*before, sys.executable, "-P", "-m", "harness.cli", "check", "--lab", str(lab), *words]
+        argv = [*OWN_SYSFS, *before, sys.executable, "-P", "-m", "harness.cli", "check", "--lab", str(lab), *words]
         process = self.rig.spawn(host, argv, stdout=out, stderr=err)
         code = process.wait(240)
         assert "Traceback" not in err.read_text(), err.read_text()

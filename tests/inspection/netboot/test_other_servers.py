@@ -39,6 +39,7 @@ def test_a_good_server(topology: str, server: str, models: tuple[str, ...], tmp_
             assert all(ask["takes"] for ask in look["asks"])
 
 
+@pytest.mark.slow
 def test_a_web_server_with_boot_img(tmp_path: Path) -> None:
     skip_without("dnsmasq-http")
     settings = {"BOOT_ORDER": "0xf27", "HTTP_HOST": "10.77.0.1", "HTTP_PATH": "pi"}
