@@ -42,7 +42,7 @@ def kernel_of(tmp_path: Path, builtin: Sequence[str], modules: Sequence[str], he
     return found
 
 
-@pytest.mark.parametrize("data", [IMAGE, gzip.compress(IMAGE)])
+@pytest.mark.parametrize("data", [IMAGE, gzip.compress(IMAGE)], ids=["plain", "gzip"])
 def test_a_kernels_release_is_read(data: bytes) -> None:
     assert release(data) == RELEASE
 
@@ -166,7 +166,14 @@ def test_names_of_an_initramfs_as_debian_packs_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"no archive at all", b"\x1f\x8b\x08broken", b"070701" + b"z" * 200, gzip.compress(b"text")]
+    "data",
+    [b"no archive at all", b"\x1f\x8b\x08broken", b"070701" + b"z" * 200, gzip.compress(b"text")],
+    ids=[
+        "text",
+        "broken gzip",
+        "broken cpio",
+        "gzip of text",
+    ],  # gzip holds the time: workers must name the tests alike
 )
 def test_an_initramfs_that_cannot_be_read_is_an_error(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "initramfs8"
