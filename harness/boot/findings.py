@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from harness.boot.facts import Facts, line
 from harness.boot.findings_block import BLOCK_RULES
 from harness.boot.findings_console import console_gaps, console_garbled, console_mute
+from harness.boot.findings_described import DESCRIBED_RULES
 from harness.boot.findings_net import NET_RULES
 from harness.boot.findings_os import OS_RULES
 from harness.boot.record import Evidence, Finding
@@ -111,6 +112,7 @@ RULES: tuple[Rule, ...] = (
     *NET_RULES,
     *BLOCK_RULES,
     *OS_RULES,
+    *DESCRIBED_RULES,
     late,
     console_gaps,
     capture_loss,

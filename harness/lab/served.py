@@ -64,7 +64,8 @@ def _of_rig(rig: Rig, board: BoardConfig) -> ExpectedServer:
         cmdline=cmdline,
         root_servers=(facts.root_server,),
         root_parts=root_of(cmdline),
-        offer=None if facts.http else _offer(facts),
+        # Nothing of the offer matters to a board that has its server from elsewhere.
+        offer=None if facts.http or "TFTP_IP" in board.eeprom.settings() else _offer(facts),
         http=facts.http or None,
         http_root=str(rig.www) if facts.http else None,
     )
