@@ -53,7 +53,9 @@ def _names(data: bytes, path: Path) -> dict[str, int]:
 
 def _entry(data: bytes, at: int) -> tuple[str, int, int]:
     """Name, mode, and where the next one begins."""
-    mode, size, length = (int(data[at + 6 + 8 * field : at + 14 + 8 * field], 16) for field in (1, 6, 11))
+    # Not int(..., 16), which takes a sign: a negative size leads back, without end.
+    fields = (data[at + 6 + 8 * field : at + 14 + 8 * field].decode("ascii") for field in (1, 6, 11))
+    mode, size, length = (int.from_bytes(bytes.fromhex(field)) for field in fields)
     name = data[at + _HEADER : at + _HEADER + length - 1].decode("utf-8", "replace")
     start = at + _HEADER + length
     start += -(start - at) % 4
