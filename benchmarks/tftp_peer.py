@@ -7,11 +7,12 @@ same dnsmasq behind the same bridge and cable for blocks of 1468 octets, in turn
 exit code 1 when the board has less than 0.8 of the C client's. Needs root, dnsmasq and gcc.
 
 The board has a process to itself, as in the lab, and so its reads sleep in the kernel (harness/emulator/tick.py). Seen on a
-machine with two processors, by rounds, both ways of reading in turns: at load 7 to 11 the EEPROM's stage had 0.81 of the C
-client's speed (0.76 with poll and read), start4.elf's 1.01 (0.74). Best times at load 2: 0.65 and 0.58 s against 0.73 and 0.70 s
-with poll and read, and 0.50 s of the C client. What is left is Python, 2 us (start4.elf) to 4 us of a block: the EEPROM's stage
-checks the UDP checksum, which the kernel does for C. Polling without sleep before each block made all slower: it takes the
-processor that the server needs. Answering more blocks in a row than 16 changed nothing.
+busy machine with two processors, by rounds: at load 10 to 11, nine rounds, the EEPROM's stage had 1.02 of the C client's
+speed and start4.elf's 0.92 (in turns with these: 0.69 and 0.67 with poll and read); at load 7 to 11, eleven rounds, 0.81 and
+1.01 (0.76 and 0.74); at load 11 to 14, nine rounds, 0.78 and 0.90. Best times at load 2: 0.65 and 0.58 s, with poll and read
+0.73 and 0.70 s, of the C client 0.50 s. What is left is Python, 1.5 us (start4.elf) to 3.7 us of the 20 us that a block takes
+then: the EEPROM's stage checks the UDP checksum, which the kernel does for C. Polling without sleep before each block made
+all slower: it takes the processor that the server needs. Answering more blocks in a row than 16 changed nothing.
 """
 
 import argparse
