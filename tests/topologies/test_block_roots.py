@@ -100,11 +100,23 @@ def test_two_boards_of_different_models_at_once(open_lab: OpenLab, topology: str
         board.off()
 
 
+#: Where a root comes from, as the board's kernel tells.
+SOURCE = {
+    "dnsmasq-iscsi": (
+        "cd /sys/class && cat iscsi_session/*/targetname iscsi_connection/*/persistent_address",
+        [f"iqn.2026-01.lab.piboot:{PI.serial}", "10.77.0.1"],
+    ),
+    "ceph-rbd": ("cd /sys/bus/rbd/devices/0 && cat pool name", ["rbd", PI.serial]),
+}
+
+
 @pytest.mark.parametrize("topology", [pytest.param("dnsmasq-iscsi", marks=pytest.mark.slow), "ceph-rbd"])
 def test_what_a_board_writes_survives_its_reboot_but_no_power_cycle(open_lab: OpenLab, topology: str) -> None:
     lab = open_lab(topology, PI)
     board = up(lab)
     wanted = lab.server_of(PI.name).expected
+    command, source = SOURCE[topology]
+    assert board.shell.run(command).output.splitlines() == source
     assert board.shell.run("echo kept > /root/kept && sync").status == 0
     again = board.reboot()
     assert again.verdict == "passed", (again.record.reason, [one.title for one in again.findings])
