@@ -21,7 +21,7 @@ from harness.emulator.packets import NO_IP
 from harness.inspection.netboot.card import Card
 from harness.inspection.netboot.pi import Pi
 from harness.inspection.netboot.seen import Answer, Ask
-from harness.inspection.netboot.taking import Eeprom, Rom, taking_of
+from harness.inspection.netboot.taking import Eeprom, Rom, off_its_network, taking_of
 from harness.wire.decode import FrameDecoder
 
 #: Seconds that answers are gathered at least: dnsmasq pings an address for 3 s before it offers it for the first time.
@@ -41,11 +41,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Told:
-    """ask: for the table; mask, gateway: of the network that the board would be in, four bytes."""
+    """ask: for the table."""
 
     ask: Ask
     findings: tuple[Finding, ...]
-    mask: bytes = NO_IP
 
 
 def programs_of(pi: Pi) -> tuple[str, ...]:
@@ -109,6 +108,15 @@ def _told(
                 "dhcp-other-tftp", f"the board would ask {server} for its files, not {expected.tftp} as lab.yaml says"
             )
         )
+    if takes and off_its_network(taking):
+        address = dhcp.address_text(taking.address)
+        findings.append(
+            _finding(
+                "dhcp-no-way",
+                f"the TFTP server {server} is outside the board's network ({address}), and its {program} has no way there: "
+                + ("it knows no gateway" if program == "rom" else "the offer names no router (option 3)"),
+            )
+        )
     why = "" if takes else "; ".join(f.title for f in findings if f.severity == "fault") or "no answer"
     told = Ask(
         program=program,
@@ -119,7 +127,7 @@ def _told(
         tftp_server=server,
         why=why,
     )
-    return Told(told, tuple(findings), taking.mask)
+    return Told(told, tuple(findings))
 
 
 def _one(found: Sequence[DhcpExchange]) -> DhcpExchange | None:

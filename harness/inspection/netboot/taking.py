@@ -44,6 +44,10 @@ class Eeprom:
         return self.offers.lease.address(1) if self.offers.lease is not None else NO_IP
 
     @property
+    def gateway(self) -> bytes:
+        return self.offers.lease.address(3) if self.offers.lease is not None else NO_IP
+
+    @property
     def server(self) -> bytes:
         return self.offers.boot
 
@@ -92,6 +96,10 @@ class Rom:
         return self._offers.mask
 
     @property
+    def gateway(self) -> bytes:
+        return self._offers.gateway if self._client.routes else NO_IP
+
+    @property
     def server(self) -> bytes:
         return self._offers.server
 
@@ -107,3 +115,12 @@ def _for(mac: bytes, frame: bytes) -> Datagram | None:
 def taking_of(pi: Pi, program: str) -> Eeprom | Rom:
     """program: "eeprom", "rom" or "bootcode.bin"."""
     return Eeprom(pi) if program == "eeprom" else Rom(pi, program)
+
+
+def off_its_network(taking: Eeprom | Rom) -> bool:
+    """Whether the board would have no way to the TFTP server: it is elsewhere, and the offer names no router, or who asks is the
+    old boot ROM, which knows none.
+    """
+    if NO_IP in (taking.mask, taking.address, taking.server) or taking.gateway != NO_IP:
+        return False
+    return any((a ^ b) & m for a, b, m in zip(taking.address, taking.server, taking.mask, strict=True))

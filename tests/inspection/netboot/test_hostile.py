@@ -13,6 +13,7 @@ import pytest
 from harness.boot.expect import ExpectedOffer, ExpectedServer
 from harness.boot.record import Finding
 from harness.config import BoardConfig, loads
+from harness.emulator.packets import udp_frame
 from harness.inspection.netboot import ceph, files, http, iscsi, nfs
 from harness.inspection.netboot.dhcp import Window, ask
 from harness.inspection.netboot.pi import Pi, pi_of
@@ -292,3 +293,35 @@ def test_the_discover_is_the_firmware_s_octet_for_octet(model: str, program: str
         return frame[:40] + frame[42:46] + frame[50:] if client is None else frame
 
     assert without_xid(card.sent[0]) == without_xid(bytes(effect.frame))
+
+
+@pytest.mark.parametrize(
+    ("server", "router", "model", "found"),
+    [
+        (b"\x0a\x00\x00\x02", b"", "pi4", []),
+        (b"\x0a\x09\x00\x02", b"", "pi4", ["dhcp-no-way"]),
+        (b"\x0a\x09\x00\x02", b"\x03\x04\x0a\x00\x00\x01", "pi4", []),
+        (b"\x0a\x09\x00\x02", b"\x03\x04\x0a\x00\x00\x01", "pi3bplus", []),
+        (b"\x0a\x09\x00\x02", b"\x03\x04\x0a\x00\x00\x01", "pi3b", ["dhcp-no-way"]),
+    ],
+)
+def test_a_tftp_server_to_which_the_board_has_no_way(
+    server: bytes, router: bytes, model: str, found: list[str]
+) -> None:
+    """This host may have one, so that the files come to it all the same."""
+    text = socket.inet_ntoa(server).encode()
+    options = b"\x35\x01\x02\x36\x04\x0a\x00\x00\x01\x01\x04\xff\xff\xff\x00" + router
+    options += b"\x42" + bytes([len(text)]) + text + b"\xff"
+
+    def offer(frame: bytes) -> list[bytes]:
+        fixed = bytearray(frame[42 : 42 + 240])
+        fixed[0], fixed[16:20] = 2, b"\x0a\x00\x00\x32"
+        macs, addresses = (b"\x02\0\0\0\0\x07", frame[6:12]), (b"\x0a\x00\x00\x01", b"\xff" * 4)
+        answer = udp_frame(macs, addresses, (67, 68), bytes(fixed) + options, ttl=64, ident=1, checksum=True)
+        return [answer]
+
+    program = "eeprom" if model == "pi4" else "rom"
+    expected = ExpectedServer(dhcp=("10.0.0.1",))
+    told = ask(pi_of(board(model)), program, _Card(offer), expected, QUICK)  # type: ignore[arg-type]
+    assert (told.ask.takes, told.ask.tftp_server) == (True, text.decode())
+    assert [one.id for one in told.findings] == found
