@@ -2,10 +2,14 @@
 """What wire, console and the running system say of a boot beside its stages: loss of power, root, kernel, system."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from harness.boot.events import Event, IscsiLogin, Milestone, NfsMount, PowerLoss, RootConnect
 from harness.boot.facts import Facts
 from harness.boot.record import Evidence, KernelSeen, OsSeen, PowerLossSeen, RootSeen
+
+_Answer = TypeVar("_Answer", NfsMount, IscsiLogin)
 
 
 def power_loss(everything: Sequence[Event]) -> PowerLossSeen | None:
@@ -24,9 +28,9 @@ def root(ordered: Sequence[Event]) -> RootSeen | None:
     # The root comes first: what the running system mounts beside it comes later, and a block device's root needs no MOUNT.
     if first is not None and first.protocol != "nfs":
         mounts = []
-    mount = next((m for m in mounts if m.status == 0), mounts[-1] if mounts else None)
+    mount = next((m for m in mounts if m.status == 0), _first_like_the_last(mounts))
     logins = [event for event in ordered if isinstance(event, IscsiLogin)] if mount is None else []
-    login = next((one for one in logins if one.status == 0), logins[-1] if logins else None)
+    login = next((one for one in logins if one.status == 0), _first_like_the_last(logins))
     evidence = [
         Evidence(source="packet", ref=e.packet, t=e.t, text=type(e).__name__) for e in (first, mount, login) if e
     ]
@@ -45,6 +49,14 @@ def root(ordered: Sequence[Event]) -> RootSeen | None:
         boot_source=values.get("boot_source") or None,
         evidence=tuple(evidence),
     )
+
+
+def _first_like_the_last(answers: Sequence[_Answer]) -> _Answer | None:
+    """Where the trouble began that the boot ended with: a client asks again, and gets the same answer each time."""
+    if not answers:
+        return None
+    last = replace(answers[-1], t=0.0, packet=0)
+    return next(one for one in answers if replace(one, t=0.0, packet=0) == last)
 
 
 def _probe_values(ordered: Sequence[Event]) -> dict[str, str]:

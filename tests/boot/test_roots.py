@@ -30,6 +30,13 @@ def test_the_first_mount_that_came_through_is_the_root() -> None:
     assert (refused.path, refused.status) == ("/srv/nfs/b", 2)
 
 
+def test_a_refusal_is_shown_where_it_came_first() -> None:
+    """The initramfs asks again for as long as it runs."""
+    nfs = connect(20, "nfs", "10.77.0.2", 2049)
+    again = [mount(t, "/srv/nfs/b", 13) for t in (22, 23, 24)]
+    assert [one.ref for one in seen(nfs, mount(21, "/srv/nfs/a", 13), *again).evidence] == [200, 220]
+
+
 def test_a_block_device_stays_the_root_when_the_system_mounts_its_boot_files_by_nfs() -> None:
     found = seen(
         connect(20, "ceph", "10.77.0.3", 6789), connect(30, "nfs", "10.77.0.2", 2049), mount(31, "/srv/tftp/a")
