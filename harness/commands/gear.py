@@ -6,13 +6,16 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from harness.boot.stages import STAGES
-from harness.config import load
+from harness.config import ExternalServer, LabConfig, load
 from harness.errors import BootFailure, ConfigError, InfraError
 from harness.lab.switching import Action, Switched, real_board, switch_board
 from harness.run import Run
+
+if TYPE_CHECKING:
+    from harness.inspection.netboot.seen import Look
 
 
 def check_lab(lab: Path, *, power: bool, as_json: bool, servers: bool = True) -> int:
@@ -20,8 +23,6 @@ def check_lab(lab: Path, *, power: bool, as_json: bool, servers: bool = True) ->
     from harness.checks import format_table, run_checks  # noqa: PLC0415
     from harness.inspection import survey  # noqa: PLC0415
     from harness.inspection.cycling import cycle_boards  # noqa: PLC0415
-    from harness.inspection.netboot.look import look_at_servers  # noqa: PLC0415
-    from harness.inspection.netboot.table import format_looks  # noqa: PLC0415
     from harness.inspection.table import as_json as rows_as_json  # noqa: PLC0415
     from harness.inspection.table import print_rows  # noqa: PLC0415
 
@@ -33,7 +34,7 @@ def check_lab(lab: Path, *, power: bool, as_json: bool, servers: bool = True) ->
     gear = survey(config)
     if power:
         gear += cycle_boards(config, lambda line: print(line, file=sys.stderr))
-    looks = look_at_servers(config, lambda line: print(line, file=sys.stderr)) if servers else []
+    looks = _looks(config) if servers else []
     missing = [check for check in checks if check.ok is False]
     bad = [row for row in gear if not row.ok]
     if as_json:
@@ -48,11 +49,22 @@ def check_lab(lab: Path, *, power: bool, as_json: bool, servers: bool = True) ->
         print_rows(gear, sys.stdout)
         print(f"{len(bad)} of {len(gear)} need somebody" if bad else "all of it is ready")
     if looks and not as_json:
+        from harness.inspection.netboot.table import format_looks  # noqa: PLC0415
+
         print("\nThe netboot servers, as the boards' firmware would see them\n")
         print(format_looks(looks))
     if missing or bad:
         return InfraError.exit_code
     return 0 if all(look.ok for look in looks) else BootFailure.exit_code
+
+
+def _looks(config: LabConfig) -> "list[Look]":
+    """What the boards would get from the lab's external servers; an emulated lab has none, and needs not load what looks."""
+    if not any(isinstance(server, ExternalServer) for server in config.servers.values()):
+        return []
+    from harness.inspection.netboot.look import look_at_servers  # noqa: PLC0415
+
+    return look_at_servers(config, lambda line: print(line, file=sys.stderr))
 
 
 def power_board(name: str, action: str, *, lab: Path, as_json: bool) -> int:
