@@ -248,8 +248,9 @@ def test_a_board_goes_on_when_its_iscsi_target_is_back(open_lab: OpenLab, monkey
     assert written.status == 0, written.output
     assert board.shell.run(READ, timeout=60).output == written.output
     assert "LOGGED_IN" in board.shell.run("iscsiadm -m session -P1", timeout=60).output
+    # Once when iscsid took the session over, once when the target was killed; a kill in the midst of the former is one with it.
     said = board.shell.run("dmesg | grep 'connection1:0: detected conn error'", timeout=60).output.splitlines()
-    assert len(said) == 2, "once when iscsid took the session over, once when the target was killed"
+    assert len(said) in (1, 2), said
     assert board.shell.run("grep ' / ' /proc/mounts").output.split()[3].startswith("rw")
     board.off()
 
