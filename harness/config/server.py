@@ -49,7 +49,7 @@ class EmulatedServer(Section):
     """Version of NFS for the root. The initramfs of Debian 12 and 13 and of Raspberry Pi OS mounts 3 only; with "4.1" the boards
     get one whose `nfsmount` leaves the options to the kernel."""
     ceph_mgr: bool = False
-    """Run Ceph's manager, which `ceph-rbd` needs for nothing: `ceph df` and the like work then, and it starts some 7 s later."""
+    """Run Ceph's manager, which `ceph-rbd` needs for nothing: `ceph df` and the like work then, some seconds after its start."""
 
     @field_validator("image")
     @classmethod

@@ -203,7 +203,7 @@ class CephOsd(_Daemon):
 
 
 class CephMgr(_Daemon):
-    """The manager. Nothing here needs it; `ceph df`, `ceph pg stat` and the dashboard do. It takes 7 s to start and 300 MB."""
+    """The manager. Nothing here needs it; `ceph df`, `ceph pg stat` and the dashboard do. It takes 300 MB, and seconds until it answers them."""
 
     program = "ceph-mgr"
 
