@@ -203,7 +203,7 @@ class CephOsd(_Daemon):
 
 
 class CephMgr(_Daemon):
-    """The manager. Nothing here needs it; `ceph df`, `ceph pg stat` and the dashboard do. It takes 300 MB, and seconds until it answers them."""
+    """The manager, 300 MB. Nothing here needs it; `ceph df`, `ceph pg stat` and the dashboard do, seconds after its start."""
 
     program = "ceph-mgr"
 
