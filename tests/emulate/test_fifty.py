@@ -141,7 +141,9 @@ def test_fifty_boards_at_once(tmp_path: Path) -> None:
         # Those of a 2B or 3B may have to ask again: no server answers fifty at once.
         programs = [name for name, _again in groupby(one.asked_by for one in record.dhcp)]
         assert programs == (["rom", "bootcode.bin"] if MODELS[board.model].bootloader == "rom" else ["eeprom"])
-    assert len({exchange.address for record in records for exchange in record.dhcp}) == 50
+    # What a boot ROM was offered it never asks for: to the server it stays free, and dnsmasq may give it to another board.
+    leases = [exchange.address for record in records for exchange in record.dhcp if exchange.result == "ack"]
+    assert len(set(leases)) == len(leases) == sum(MODELS[board.model].bootloader != "rom" for board in BOARDS)
     slowest = max(record.duration_s for record in records)
     print(f"50 boards handed over within {took:.1f} s, the slowest in {slowest:.1f} s; {capture.info.packets} packets")
     assert took < 45
