@@ -12,8 +12,8 @@ import pytest
 from hypothesis import settings
 
 # No deadline: on a busy machine an example of 5 ms takes 200, and hypothesis calls it unreliable.
-settings.register_profile("daily", max_examples=30, deadline=None)
-settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.register_profile("daily", max_examples=15, deadline=None)
+settings.register_profile("thorough", max_examples=150, deadline=None)
 settings.load_profile("thorough" if os.environ.get("PIBOOT_THOROUGH") else "daily")
 
 
@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in {item.path for item in items}}
     for item in items:
+        if len(item.nodeid) > 500:
+            raise pytest.UsageError(f"{item.nodeid[:200]}...: give it shorter ids=; each worker sends all names")
         for mark in ("netns", "qemu", "gear"):
             if item.get_closest_marker(mark) is not None and f"mark.{mark}" not in texts[item.path]:
                 raise pytest.UsageError(f"{item.nodeid}: script/test needs pytest.mark.{mark} in this file to find it")
