@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Schema, reference and shipped lab say the same as the models."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.config.samples import mistakes
 from tests.config.test_mistakes import FIVE
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Made once: it takes 50 ms.
+whole_schema = functools.cache(schema.schema)
 PAGE = (ROOT / "docs/lab-yaml.md").read_text(encoding="utf-8")
 
 
@@ -24,7 +27,7 @@ def test_the_schema_file_is_current() -> None:
 
 
 def test_every_key_of_the_schema_has_a_description() -> None:
-    whole = schema.schema()
+    whole = whole_schema()
     sections = {**whole["$defs"], "LabConfig": whole}
     bare = [
         f"{name}.{key}"
@@ -36,7 +39,7 @@ def test_every_key_of_the_schema_has_a_description() -> None:
 
 
 def test_the_schema_refuses_unknown_keys_but_lets_anchors_pass() -> None:
-    whole = schema.schema()
+    whole = whole_schema()
     assert whole["additionalProperties"] is False
     assert "^x-" in whole["patternProperties"]
     assert whole["$defs"]["BoardConfig"]["additionalProperties"] is False
@@ -46,7 +49,7 @@ def test_the_schema_refuses_unknown_keys_but_lets_anchors_pass() -> None:
 
 def test_an_editor_sees_each_section_as_one_kind() -> None:
     """Of the sections that `kind:` or `driver:` selects among, no two take the same word (JSON schema's oneOf)."""
-    sections = schema.schema()["$defs"]
+    sections = whole_schema()["$defs"]
     for kind, names in {
         "kind": [("EmulatedWire", "InterfaceWire"), ("InterfaceWire", "SshWire"), ("EmulatedServer", "ExternalServer")],
         "driver": [
@@ -98,7 +101,7 @@ def test_every_eeprom_key_does_something_on_an_emulated_board() -> None:
 
 @pytest.mark.parametrize("name", list(Eeprom.model_fields))
 def test_the_ranges_of_eeprom_keys_are_the_emulators(name: str) -> None:
-    found = schema.schema()["$defs"]["Eeprom"]["properties"][name]
+    found = whole_schema()["$defs"]["Eeprom"]["properties"][name]
     number = next((choice for choice in found.get("anyOf", [found]) if choice.get("type") == "integer"), None)
     if number is None:
         return

@@ -22,6 +22,8 @@ from harness.inspection.netboot.seen import Answer, Ask, File, Look, Point
 from harness.inspection.netboot.table import format_looks
 from harness.inspection.netboot.wire import Ended, Walk
 
+pytestmark = pytest.mark.gear  # servers on loopback, and the look's real patience with them
+
 ESCAPE = "\x1b[31m\x9b2J\u202e"
 BOARD = """version: 1
 name: n
