@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.boot.events import Milestone
 from harness.boot.expect import ExpectedServer
 from harness.boot.files import may_be_missing
 from harness.boot.findings_net import files_missed, missing_files, transfers_broken
@@ -124,23 +125,15 @@ def _judged(
     pi: Pi, got: Sequence[Got], server: str, expected: ExpectedServer, outcome: str, *, starts: bool
 ) -> Iterator[Finding]:
     """The judge's rules; evidence is packets, of which there are none."""
-    facts = facts_of(pi, expected, "" if starts else "firmware", tftp=tuple(_transfer(one, server) for one in got))
+    transfers = tuple(_transfer(one, server) for one in got)
+    # Of a kernel that starts the rules know that the other names of it were only tried.
+    said = (Milestone(t=0.0, line=0, name="kernel.start", text=""),) if starts else ()
+    facts = facts_of(pi, expected, "" if starts else "firmware", tftp=transfers, milestones=said)
     rules = (no_option_support, missing_files, files_missed, transfers_broken)
     found = [one.model_copy(update={"evidence": ()}) for rule in rules for one in rule(facts)]
-    if starts:
-        names = {one.path.rsplit("/", 1)[-1] for one in got if one.result == "not found"} & set(
-            pi.settings.model.kernels
-        )
-        # The usual names that were tried before the one that is there.
-        found = [f for f in found if f.id != "files-missing" or not _only(f, names)]
-    elif not any(one.severity == "fault" for one in found):
+    if not starts and not any(one.severity == "fault" for one in found):
         found.append(finding("files-useless", f"the board would not start a kernel: {outcome}", "see the files above"))
     yield from found
-
-
-def _only(told_of: Finding, names: set[str]) -> bool:
-    told = told_of.title.removeprefix("the server did not have ").split(", ")
-    return all(path.rsplit("/", 1)[-1] in names for path in told)
 
 
 def payload_findings(pi: Pi, payload: Payload) -> Iterator[Finding]:
@@ -178,17 +171,20 @@ def _files(pi: Pi, got: Sequence[Got], expected: ExpectedServer) -> Iterator[Fil
             size=one.size,
             seconds=one.seconds,
             sha256=one.sha256,
-            local=_local(expected, path, one),
+            local=held_against(expected.tftp_root, path, one.sha256),
             normal=one.result == "not found" and may_be_missing(pi.settings.model.name, path),
         )
 
 
-def _local(expected: ExpectedServer, path: str, got: Got) -> str:
-    if expected.tftp_root is None or got.sha256 is None:
+def held_against(root: str | None, path: str, digest: str | None) -> str:
+    """What came (its SHA-256) against what lies at `path` below the server's root folder: "same", "differs", "missing" or
+    "unreadable"; "" when there is nothing to compare.
+    """
+    if root is None or digest is None:
         return ""
     try:
-        with (Path(expected.tftp_root) / path).open("rb") as file:
-            return "same" if hashlib.file_digest(file, "sha256").hexdigest() == got.sha256 else "differs"
+        with (Path(root) / path.lstrip("/")).open("rb") as file:
+            return "same" if hashlib.file_digest(file, "sha256").hexdigest() == digest else "differs"
     except FileNotFoundError:
         return "missing"
     except (OSError, ValueError):

@@ -5,12 +5,11 @@ import hashlib
 import http.client
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from harness.boot.record import Finding
 from harness.emulator import bootloader, fatdisk
 from harness.emulator.payload import Payload
-from harness.inspection.netboot.files import Fetched, finding, outcome_of, payload_findings
+from harness.inspection.netboot.files import Fetched, finding, held_against, outcome_of, payload_findings
 from harness.inspection.netboot.pi import Pi
 from harness.inspection.netboot.seen import File
 from harness.inspection.netboot.wire import Ended, Walk
@@ -31,7 +30,15 @@ def fetch(pi: Pi, url: str, root: str | None, deadline: float) -> Fetched:
         digest = hashlib.sha256(body).hexdigest() if result == "complete" else None
         path = "/" + url[7:].partition("/")[2] + name
         files.append(
-            File(path, result, "get", len(body), round(time.monotonic() - begin, 4), digest, _local(root, path, digest))
+            File(
+                path,
+                result,
+                "get",
+                len(body),
+                round(time.monotonic() - begin, 4),
+                digest,
+                held_against(root, path, digest),
+            )
         )
         if result == "complete":
             bodies[name] = body
@@ -96,16 +103,3 @@ def _get(url: str, largest: int, deadline: float) -> tuple[str, bytes]:
         return f"no answer ({getattr(error, 'strerror', None) or type(error).__name__})", b""
     finally:
         connection.close()
-
-
-def _local(root: str | None, path: str, digest: str | None) -> str:
-    if root is None or digest is None:
-        return ""
-    try:
-        return (
-            "same" if hashlib.sha256((Path(root) / path.lstrip("/")).read_bytes()).hexdigest() == digest else "differs"
-        )
-    except FileNotFoundError:
-        return "missing"
-    except (OSError, ValueError):
-        return "unreadable"

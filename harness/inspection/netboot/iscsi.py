@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from harness.boot.findings_block import LOGIN_STATUS
 from harness.inspection.netboot.seen import Point
+from harness.servers.services.exactly import exactly
 
 PORT = 3260
 NAME = "iqn.2026-01.lab.piboot:check"
@@ -128,24 +129,15 @@ class _Session:
         self._sock.sendall(head[:_BHS] + text + bytes(-len(text) % 4))
         whole = b""
         for _ in range(_MOST_PDUS):
-            answer = self._exactly(_BHS)
+            answer = exactly(self._sock, _BHS, NotIscsiError)
             size = int.from_bytes(answer[5:8])
             if answer[0] & 0x3F != wanted or size > _LONGEST or len(whole) > _LONGEST:
                 raise NotIscsiError("it does not answer as an iSCSI target does")
-            whole += self._exactly(size + -size % 4)[:size]
+            whole += exactly(self._sock, size + -size % 4, NotIscsiError)[:size]
             self._expected = int.from_bytes(answer[24:28]) + 1 & 0xFFFFFFFF
             if not answer[1] & 0x40:  # C: the text goes on in the next one
                 return answer, whole
         raise NotIscsiError("its answer does not end")
-
-    def _exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            piece = self._sock.recv(count - len(data))
-            if not piece:
-                raise NotIscsiError("it closed the connection")
-            data += piece
-        return data
 
 
 def _pairs(text: bytes) -> dict[str, str]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Work in a named network namespace, where a wire's interface may be."""
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import InfraError
+from harness.servers.kernel import set_net
 
 T = TypeVar("T")
-
-_CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 def inside(namespace: str | None, work: Callable[[], T]) -> T:
@@ -42,16 +40,10 @@ def _enter(namespace: str) -> None:
     fd = -1
     try:
         fd = os.open(Path("/run/netns") / namespace, os.O_RDONLY | os.O_CLOEXEC)
-        _setns(fd)
+        set_net(fd)
     except OSError as error:
         remedy = "run it as root; `ip netns list` shows the namespaces"
         raise InfraError(f"the namespace {namespace} cannot be entered: {error.strerror}", remedy=remedy) from error
     finally:
         with suppress(OSError):
             os.close(fd)
-
-
-def _setns(fd: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).setns(fd, _CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
